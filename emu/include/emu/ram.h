@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest RAM: one host mapping, page flags, and the digest that is kept incrementally.
+ *
+ * Guest-physical layout: RAM from 0 up to `low_bytes` (at most 3 GiB), the rest from 4 GiB on.
+ * A0000h..BFFFFh is a hole, where the VGA card answers.
+ *
+ * Every store into RAM goes either through a TLB entry whose write tag is installed, or through
+ * ram_prepare_write(). A page's write tag may be installed only when all its flags are clear; the
+ * flags therefore mean "the next store must come to me": one mechanism for digests, checkpoints,
+ * self-modifying code and page tables (design, section 4).
+ */
+#ifndef EMU_RAM_H
+#define EMU_RAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE_SHIFT 12
+#define PAGE_BYTES 4096u
+#define PAGE_OFFSET_MASK 4095ULL
+
+enum ram_page_flag {
+    RAM_CLEAN = 1,   /* not stored to since ram_mark_clean(): the next store records the page */
+    RAM_CODE = 2,    /* decoded code was taken from it: the next store drops that code */
+    RAM_TABLE = 4,   /* the MMU walked through it: the next store may change a translation */
+};
+
+struct ram {
+    uint8_t *host;           /* the mapping; RAM page n is at host + n * 4096 */
+    uint64_t bytes;
+    uint64_t low_bytes;      /* RAM below 4 GiB */
+    uint64_t npages;
+    uint8_t *flags;          /* enum ram_page_flag, one byte a page */
+    uint64_t *page_hash;     /* of the content at the last digest; 0 for a page of zeros */
+    uint64_t sum;            /* of page_hash */
+    uint32_t *dirty;         /* pages stored to since ram_mark_clean */
+    uint64_t ndirty;
+    bool tracking;           /* false: RAM_CLEAN is never set, dirty unused */
+    /* Called by ram_prepare_write for flagged pages other than RAM_CLEAN. */
+    void (*on_flagged_store)(void *opaque, uint64_t page, uint64_t gpa, size_t len);
+    /* Called when pages got a flag: drop their write tags. `page` UINT64_MAX: of all pages. */
+    void (*on_protect)(void *opaque, uint64_t page);
+    void *opaque;
+};
+
+/* 0, or -1 when memory cannot be had. */
+int ram_init(struct ram *ram, uint64_t bytes);
+void ram_fini(struct ram *ram);
+void ram_clear(struct ram *ram); /* all zeros, all pages dirty-consistent */
+
+/* RAM page number for a guest-physical address, or UINT64_MAX when it is not RAM. */
+static inline uint64_t ram_page_of(const struct ram *ram, uint64_t gpa)
+{
+    if (gpa < ram->low_bytes)
+        return (gpa >= 0xa0000 && gpa < 0xc0000) ? UINT64_MAX : gpa >> PAGE_SHIFT;
+    if (gpa >= (4ULL << 30) && gpa - (4ULL << 30) < ram->bytes - ram->low_bytes)
+        return (gpa - (4ULL << 30) + ram->low_bytes) >> PAGE_SHIFT;
+    return UINT64_MAX;
+}
+
+static inline uint8_t *ram_host(const struct ram *ram, uint64_t gpa)
+{
+    uint64_t page = ram_page_of(ram, gpa);
+    return page == UINT64_MAX ? NULL
+                              : ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK);
+}
+
+/* Before [gpa, gpa+len), inside one RAM page, is stored to by other than an installed write tag. */
+void ram_prepare_write(struct ram *ram, uint64_t gpa, size_t len);
+
+/* Copies between guest-physical memory and the host; false when any byte is not RAM (nothing is
+ * then copied). Writes prepare their pages. */
+bool ram_read(const struct ram *ram, uint64_t gpa, void *out, size_t len);
+bool ram_write(struct ram *ram, uint64_t gpa, const void *data, size_t len);
+
+void ram_set_flag(struct ram *ram, uint64_t page, enum ram_page_flag flag);
+void ram_clear_flag(struct ram *ram, uint64_t page, enum ram_page_flag flag);
+
+/* Starts tracking (all pages count as dirty at first), then: rehash what was stored to since the
+ * last call and return the sum over pages of hash(page number, content). */
+uint64_t ram_digest(struct ram *ram);
+
+#endif
