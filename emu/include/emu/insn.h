@@ -66,6 +66,7 @@ enum code_size { CODE_16, CODE_32, CODE_64 };
 #define IA_X87    0x0100u
 #define IA_MMX    0x0200u
 #define IA_SSE    0x0400u
+#define IA_ALIGN16 0x0800u  /* a 128-bit memory operand, and FXSAVE's, is aligned or #GP(0) */
 
 enum insn_id {
     INSN_INVALID,
