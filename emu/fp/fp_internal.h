@@ -130,6 +130,14 @@ FP_INLINE struct fp_packed fp_denormalise(struct fp_env *env, const struct fp_fo
     return (struct fp_packed){r, (r & FP_TOP) != 0};
 }
 
+/* Unmasked, and so far out that wrapping the exponent does not help: SDM vol. 1, 8.5.4. */
+FP_INLINE struct fp_packed fp_massive(struct fp_env *env, const struct fp_format *f, bool overflow)
+{
+    env->flags |= FP_PE;
+    env->rounded_up = overflow;
+    return overflow ? (struct fp_packed){FP_TOP, 2 * f->emax + 1} : (struct fp_packed){0, 0};
+}
+
 /*
  * Rounds an exact nonzero value to `bits` significand bits in format f (bits is f->bits but for the
  * x87's precision control). Raises OE, UE, PE.
@@ -150,15 +158,15 @@ FP_INLINE struct fp_packed fp_round(struct fp_env *env, const struct fp_format *
             return fp_denormalise(env, f, bits, v);
         env->flags |= FP_UE;
         exp += f->wrap;
-        if (exp < f->emin) /* FSCALE can go below what wrapping reaches */
-            return fp_denormalise(env, f, bits, v);
+        if (exp < f->emin)
+            return fp_massive(env, f, false);
     } else if (__builtin_expect(exp > f->emax, 0)) {
         if (env->masked & FP_OE)
             return fp_overflow(env, f, bits, v->sign);
         env->flags |= FP_OE;
         exp -= f->wrap;
         if (exp > f->emax)
-            return fp_overflow(env, f, bits, v->sign);
+            return fp_massive(env, f, true);
     }
     if (inexact)
         env->flags |= FP_PE;
