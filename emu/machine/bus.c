@@ -133,8 +133,12 @@ void bus_move(struct bus *bus, struct bus_range *range, uint64_t base, uint64_t 
 
 /* --- access --- */
 
-/* Reads `size` bytes that one range answers, in pieces that its device takes. */
-static uint64_t range_read(const struct bus_range *r, bus_read_fn *fn, uint64_t addr, unsigned size)
+/*
+ * Reads `size` bytes that one range answers, in pieces that its device takes. The offset is fixed
+ * before the first piece, which may move the range.
+ */
+static uint64_t range_read(const struct bus_range *r, bus_read_fn *fn, uint64_t offset,
+                           unsigned size)
 {
     unsigned step = size < r->ops->max_size ? size : r->ops->max_size;
     uint64_t value = 0;
@@ -142,18 +146,18 @@ static uint64_t range_read(const struct bus_range *r, bus_read_fn *fn, uint64_t 
     if (fn == NULL)
         return ones(size);
     for (unsigned i = 0; i < size; i += step)
-        value |= (fn(r->opaque, addr + i - r->base, step) & ones(step)) << (8 * i);
+        value |= (fn(r->opaque, offset + i, step) & ones(step)) << (8 * i);
     return value;
 }
 
-static void range_write(const struct bus_range *r, uint64_t addr, uint64_t value, unsigned size)
+static void range_write(const struct bus_range *r, uint64_t offset, uint64_t value, unsigned size)
 {
     unsigned step = size < r->ops->max_size ? size : r->ops->max_size;
 
     if (r->ops->write == NULL)
         return;
     for (unsigned i = 0; i < size; i += step)
-        r->ops->write(r->opaque, addr + i - r->base, (value >> (8 * i)) & ones(step), step);
+        r->ops->write(r->opaque, offset + i, (value >> (8 * i)) & ones(step), step);
 }
 
 uint64_t bus_read(struct bus *bus, uint64_t addr, unsigned size)
@@ -167,7 +171,7 @@ uint64_t bus_read(struct bus *bus, uint64_t addr, unsigned size)
         return value;
     }
     if (hit.range != NULL)
-        return range_read(hit.range, hit.range->ops->read, addr, size);
+        return range_read(hit.range, hit.range->ops->read, addr - hit.range->base, size);
     bus->unclaimed_reads++;
     return ones(size);
 }
@@ -182,7 +186,7 @@ void bus_write(struct bus *bus, uint64_t addr, uint64_t value, unsigned size)
         return;
     }
     if (hit.range != NULL)
-        range_write(hit.range, addr, value, size);
+        range_write(hit.range, addr - hit.range->base, value, size);
     else
         bus->unclaimed_writes++;
 }
@@ -191,6 +195,7 @@ uint64_t bus_peek(struct bus *bus, uint64_t addr, unsigned size)
 {
     unsigned index;
     struct hit hit = lookup(bus, addr, size, &index);
+    bus_read_fn *fn;
     uint64_t value = 0;
 
     if (hit.bytes < size) {
@@ -200,6 +205,6 @@ uint64_t bus_peek(struct bus *bus, uint64_t addr, unsigned size)
     }
     if (hit.range == NULL)
         return ones(size);
-    return range_read(hit.range, hit.range->ops->peek ? hit.range->ops->peek : hit.range->ops->read,
-                      addr, size);
+    fn = hit.range->ops->peek != NULL ? hit.range->ops->peek : hit.range->ops->read;
+    return range_read(hit.range, fn, addr - hit.range->base, size);
 }
