@@ -315,7 +315,7 @@ static uint32_t decode_address_32(struct decoder *d, struct insn *out)
 
         if (index != REG_RSP) {
             out->index = index;
-            out->scale = sib >> 6 & 3;
+            out->scale = (sib >> 6) & 3u;
         }
         rm = sib & 7;
         if (rm == 5 && mod == 0)
@@ -379,7 +379,7 @@ static enum decode_status decode_modrm(struct decoder *d, const struct dec_entry
             out->opsize = OPSIZE_16;
         return decode_memory(d, out);
     }
-    if (regs & (FR_RM | FR_RM_7)) {
+    if (regs & (FR_RM | FR_RM_7) && !(shape->flags & F_AX)) {
         out->rm = (d->modrm & 7) | (regs & FR_RM && d->rex & REX_B ? 8 : 0);
         if (shape->flags & F_RM8)
             out->rm = byte_register(d, out->rm);

@@ -65,6 +65,7 @@ enum dec_imm {
 #define F_MEM16  0x0200u /* memory operand has 16 bits whatever the size */
 #define F_NOMOD  0x0400u /* ModRM.mod is ignored: always a register */
 #define F_SEG    0x0800u /* implied memory operand in DS, which an override replaces */
+#define F_AX     0x1000u /* rm is rAX, not ModRM.rm */
 #define F_8      (F_REG8 | F_RM8)
 
 struct dec_entry {

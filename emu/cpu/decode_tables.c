@@ -142,7 +142,7 @@ static const struct dec_entry x87_df_reg[8] = {
     ST(FXCH, STI),
     ST(FSTP, STI),
     ST(FSTP, STI),
-    BY(RM, RM, W, NONE, 0, (const struct dec_entry[]){I(FNSTSW), U, U, U, U, U, U, U}),
+    BY(RM, RM, W, NONE, F_AX, (const struct dec_entry[]){I(FNSTSW), U, U, U, U, U, U, U}),
     ST(FUCOMIP, ST0_STI),
     ST(FCOMIP, ST0_STI),
     U};
