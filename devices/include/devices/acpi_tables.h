@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ACPI tables that tell a guest what the PC board has: RSDP, RSDT, XSDT, FADT, FACS, MADT, DSDT.
+ * They follow from the number of CPUs alone.
+ */
+#ifndef DEVICES_ACPI_TABLES_H
+#define DEVICES_ACPI_TABLES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where the board puts them: the RSDP is the first, where a guest without hints looks for it. */
+#define ACPI_TABLES_BASE      0xe0000u
+#define ACPI_TABLES_MAX_BYTES 0x4000u
+
+/*
+ * Builds the tables for a machine of `ncpus` CPUs (APIC IDs 0 and up, at most 64) as they are to
+ * stand at physical address `base`, a multiple of 64 below 4 GiB. Writes to `out`, which has `cap`
+ * bytes, and returns how many it took; 0, with `out` in no useful state, when `cap` does not do. The
+ * RSDP comes first. ACPI_TABLES_MAX_BYTES always does.
+ */
+size_t acpi_tables_build(unsigned ncpus, uint32_t base, uint8_t *out, size_t cap);
+
+#endif
