@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CBOR from hostile bytes, an item at a time, by libcbor's streaming decoder: it allocates nothing and
- * does not recurse, so depth and claimed lengths cost nothing.
+ * CBOR from hostile bytes, an item at a time, by libcbor's streaming decoder: it allocates nothing
+ * and does not recurse, so depth and claimed lengths cost nothing.
  *
- * Refused: indefinite lengths and break codes (a trace has none), element counts above the number of
- * bytes that are left (each element takes one at least).
+ * Refused: indefinite lengths and break codes (a trace has none), element counts above the number
+ * of bytes that are left (each element takes one at least).
  */
 #include <string.h>
 

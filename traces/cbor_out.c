@@ -2,7 +2,8 @@
 /*
  * CBOR (RFC 8949) into a growing buffer, each item in its shortest form, by libcbor's encoders.
  *
- * Running out of memory sets `failed` and turns later calls into no-ops, so that a caller checks once.
+ * Running out of memory sets `failed` and turns later calls into no-ops, so that a caller checks
+ * once.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Errors as values, the names of codes and kinds, and the check that text is UTF-8 (RFC 3629), which
- * CBOR demands of text strings.
+ * Errors as values, the names of codes and kinds, and the check that text is UTF-8 (RFC 3629),
+ * which CBOR demands of text strings.
  */
 #include <stdarg.h>
 #include <stdio.h>

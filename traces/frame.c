@@ -9,9 +9,10 @@
  * follows. Accepted are frames with content size, with content checksum and without a dictionary,
  * which is what trace_writer and plain `lz4 --content-size` make.
  *
- * Sizes are believed only as far as they agree: a block is never longer than the content that is left
- * to fill (an encoder stores what does not shrink), and content is never more than 255 times the
- * blocks, the best that the LZ4 block format can do. So memory is bounded by the bytes that exist.
+ * Sizes are believed only as far as they agree: a block is never longer than the content that is
+ * left to fill (an encoder stores what does not shrink), and content is never more than 255 times
+ * the blocks, the best that the LZ4 block format can do. So memory is bounded by the bytes that
+ * exist.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -100,8 +101,7 @@ static enum frame_found scan_header(struct trace_source *src, uint64_t limit, ui
 }
 
 enum frame_found frame_scan(struct trace_source *src, uint64_t offset, uint64_t limit,
-                            uint32_t content_max, struct frame_span *span,
-                            struct trace_error *err)
+                            uint32_t content_max, struct frame_span *span, struct trace_error *err)
 {
     uint64_t at = offset + FRAME_HEADER_BYTES, packed = 0;
     enum frame_found found;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first item of each frame behind the header: an array that begins with a word and the number of
- * the frame.
+ * The first item of each frame behind the header: an array that begins with a word and the number
+ * of the frame.
  *
  *     ["blob", seq, image, offset, data]                   alone in its frame
  *     ["events", seq, first, last, vns, count]             `count` events follow
@@ -57,9 +57,7 @@ void frame_head_put(struct cbor_out *o, const struct frame_head *head)
         cbor_out_uint(o, head->vns);
         cbor_out_uint(o, head->count);
         break;
-    case FRAME_END:
-        put_end(o, &head->end);
-        break;
+    case FRAME_END: put_end(o, &head->end); break;
     }
 }
 
@@ -104,10 +102,8 @@ static bool get_body(struct cbor_in *in, struct frame_head *head)
         return cbor_in_uint(in, &head->image, TRACE_LIST_MAX) &&
                cbor_in_uint(in, &head->image_offset, TRACE_IMAGE_MAX) &&
                cbor_in_bytes(in, &head->data, &head->len, TRACE_FRAME_MAX);
-    case FRAME_EVENTS:
-        return get_events(in, head);
-    case FRAME_END:
-        return get_end(in, &head->end);
+    case FRAME_EVENTS: return get_events(in, head);
+    case FRAME_END: return get_end(in, &head->end);
     }
     return false;
 }

@@ -20,8 +20,8 @@
 #include "trace_internal.h"
 
 #define HEADER_KEYS 10u
-#define KEY_MAX     64u    /* bytes of a key */
-#define NAME_MAX_   4096u  /* of generator, CPU model, role, name */
+#define KEY_MAX     64u   /* bytes of a key */
+#define NAME_BYTES  4096u /* of generator, CPU model, role, name */
 #define CHUNK_MAX   (TRACE_FRAME_MAX - 64u)
 
 /* ---- for callers ---- */
@@ -125,8 +125,8 @@ static int check_images(const struct trace_header *header,
     for (size_t i = 0; i < header->nimages; i++) {
         const struct trace_image *image = &header->images[i];
 
-        if (!image->role || !image->name || strlen(image->role) > NAME_MAX_ ||
-            strlen(image->name) > NAME_MAX_)
+        if (!image->role || !image->name || strlen(image->role) > NAME_BYTES ||
+            strlen(image->name) > NAME_BYTES)
             return trace_fail(err, TRACE_ERR_ARGUMENT, 0,
                               "image %zu: role or name missing or too long", i);
         if (!hash_valid(hashes[i], strnlen(hashes[i], TRACE_HASH_CHARS + 1)))
@@ -148,7 +148,7 @@ static int check_header(const struct trace_header *header,
     if (!header->generator || !header->cpu_model || !header->ns_per_insn)
         return trace_fail(err, TRACE_ERR_ARGUMENT, 0,
                           "the header lacks generator, CPU model or ns_per_insn");
-    if (strlen(header->generator) > NAME_MAX_ || strlen(header->cpu_model) > NAME_MAX_ ||
+    if (strlen(header->generator) > NAME_BYTES || strlen(header->cpu_model) > NAME_BYTES ||
         header->nseeds > TRACE_LIST_MAX || header->nconfig > TRACE_LIST_MAX)
         return trace_fail(err, TRACE_ERR_TOO_BIG, 0, "the header holds too much");
     rc = check_config(header, err);
@@ -166,9 +166,7 @@ static void put_config(struct cbor_out *o, const struct trace_header *header)
         switch (item->type) {
         case TRACE_CONFIG_UINT: cbor_out_uint(o, item->value.u); break;
         case TRACE_CONFIG_INT: cbor_out_int(o, item->value.i); break;
-        case TRACE_CONFIG_STRING:
-            cbor_out_text(o, item->value.s, strlen(item->value.s));
-            break;
+        case TRACE_CONFIG_STRING: cbor_out_text(o, item->value.s, strlen(item->value.s)); break;
         case TRACE_CONFIG_BYTES:
             cbor_out_bytes(o, item->value.bytes.data, item->value.bytes.len);
             break;
@@ -243,8 +241,9 @@ struct header_store {
     struct trace_image *images;
     uint64_t *seeds;
     uint64_t chunk;
-    char *arena;        /* texts with a NUL, and bytes */
-    size_t arena_used;  /* a NUL takes the place of the item's head: never above the header's length */
+    char *arena; /* texts with a NUL, and bytes */
+    size_t
+        arena_used; /* a NUL takes the place of the item's head: never above the header's length */
 };
 
 static bool problem(struct cbor_in *in, const char *what)
@@ -378,8 +377,8 @@ static bool get_image_member(struct cbor_in *in, struct header_store *s, struct 
         return problem(in, "an image says something twice");
     *seen |= 1u << i;
     switch (i) {
-    case 0: return get_text(in, s, &image->role, NAME_MAX_);
-    case 1: return get_text(in, s, &image->name, NAME_MAX_);
+    case 0: return get_text(in, s, &image->role, NAME_BYTES);
+    case 1: return get_text(in, s, &image->name, NAME_BYTES);
     case 2: return cbor_in_uint(in, &image->size, UINT64_MAX);
     case 3: return get_hash(in, image);
     default: return cbor_in_bool(in, &image->embedded);
@@ -457,8 +456,8 @@ static bool get_key(struct cbor_in *in, enum header_key *key)
 static bool get_value(struct cbor_in *in, struct header_store *s, enum header_key key)
 {
     switch (key) {
-    case KEY_GENERATOR: return get_text(in, s, &s->header.generator, NAME_MAX_);
-    case KEY_CPU: return get_text(in, s, &s->header.cpu_model, NAME_MAX_);
+    case KEY_GENERATOR: return get_text(in, s, &s->header.generator, NAME_BYTES);
+    case KEY_CPU: return get_text(in, s, &s->header.cpu_model, NAME_BYTES);
     case KEY_NS_PER_INSN:
         return cbor_in_uint(in, &s->header.ns_per_insn, UINT64_MAX) &&
                (s->header.ns_per_insn || problem(in, "ns_per_insn is 0"));

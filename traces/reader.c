@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reader: frames of a file that nobody vouches for, turned into events or into one error that says
- * where.
+ * The reader: frames of a file that nobody vouches for, turned into events or into one error that
+ * says where.
  *
  * Opening reads the header and then looks for the index at the end of the file. With a good one,
  * nothing else is read: frames are loaded as they are wanted. Without, walk() goes over all frames
@@ -13,14 +13,15 @@
  *                     damage ----------------------> frames up to there, then the damage's error
  *
  * Invariants:
- *  1. An event is given out only from a frame whose checksum held, whose number is the one expected,
- *     and whose icounts go on where the frame before stopped. Nothing is left out silently.
- *  2. Memory is bounded by the bytes that the file really has: one frame at a time, decompressed to at
- *     most 255 times its length and 16 MiB; an image grows by chunks that were there.
+ *  1. An event is given out only from a frame whose checksum held, whose number is the one
+ *     expected, and whose icounts go on where the frame before stopped. Nothing is left out
+ *     silently.
+ *  2. Memory is bounded by the bytes that the file really has: one frame at a time, decompressed
+ *     to at most 255 times its length and 16 MiB; an image grows by chunks that were there.
  *  3. Each step goes forward in the file, so every loop ends.
  *
- * A file that stops inside a frame looks like one whose block length was damaged. They are told apart
- * by what follows: whole frames of a trace behind the place mean damage.
+ * A file that stops inside a frame looks like one whose block length was damaged. They are told
+ * apart by what follows: whole frames of a trace behind the place mean damage.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,34 +41,35 @@ struct trace_reader {
     struct header_store *header;
     uint64_t blobs_offset; /* where the header's frame ends */
     uint64_t blob_frames;
-    uint8_t **images;      /* content, once asked for */
+    uint8_t **images; /* content, once asked for */
 
     /* What opening found out. */
     struct trace_index index;
     enum trace_index_state index_state;
-    uint64_t frames_end;        /* no frame is read at or behind it */
-    bool truncated;             /* the file stops at frames_end without an end */
-    struct trace_error damage;  /* the file is damaged at frames_end */
+    uint64_t frames_end;       /* no frame is read at or behind it */
+    bool truncated;            /* the file stops at frames_end without an end */
+    struct trace_error damage; /* the file is damaged at frames_end */
     bool has_end;
     struct trace_end end;
 
     /* Where the reader is. */
     uint64_t next_offset, next_seq;
-    struct index_entry sought;  /* what the next frame must agree with, if seq is not 0 */
+    struct index_entry sought; /* what the next frame must agree with, if seq is not 0 */
     struct frame_reader fr;
-    struct cbor_in in;          /* the events of the current frame */
+    struct cbor_in in; /* the events of the current frame */
     uint64_t frame_offset;
     struct frame_head head;
-    uint64_t left;              /* events still in the frame */
+    uint64_t left; /* events still in the frame */
     uint64_t icount, vns;
-    bool follows;               /* the next frame goes on where the one before stopped */
-    bool finished;              /* nothing more comes */
-    uint64_t skip_below;        /* icount sought */
+    bool follows;        /* the next frame goes on where the one before stopped */
+    bool finished;       /* nothing more comes */
+    uint64_t skip_below; /* icount sought */
     struct trace_error error;
     char text[TRACE_MARK_MAX + 1];
 };
 
-/* -------------------------------------------------------------------------- a frame at a time -- */
+/* -------------------------------------------------------------------------- a frame at a time --
+ */
 
 /* Loads a frame behind the header and decodes its head; `in` is left behind it. */
 static int load_headed(struct frame_reader *fr, struct trace_source *src,
@@ -81,11 +83,13 @@ static int load_headed(struct frame_reader *fr, struct trace_source *src,
     *in = (struct cbor_in){fr->content, fr->content_len, 0, NULL};
     if (!frame_head_get(in, head))
         return trace_fail(err, TRACE_ERR_MALFORMED, span->offset,
-                          "the frame at byte %" PRIu64 " is malformed at byte %zu of its content: %s",
+                          "the frame at byte %" PRIu64
+                          " is malformed at byte %zu of its content: %s",
                           span->offset, in->pos, in->problem);
     if (head->seq != seq)
         return trace_fail(err, TRACE_ERR_MALFORMED, span->offset,
-                          "frame %" PRIu64 " is at byte %" PRIu64 ", where frame %" PRIu64 " belongs",
+                          "frame %" PRIu64 " is at byte %" PRIu64 ", where frame %" PRIu64
+                          " belongs",
                           head->seq, span->offset, seq);
     return TRACE_OK;
 }
@@ -96,7 +100,8 @@ static int out_of_place(struct trace_error *err, uint64_t offset, const char *wh
                       what);
 }
 
-/* --------------------------------------------------------------------------- opening: walking -- */
+/* --------------------------------------------------------------------------- opening: walking --
+ */
 
 /* True if a frame of this trace with a number above `seq` begins at `offset`. */
 static bool is_later_frame(struct trace_reader *r, uint64_t offset, uint64_t seq)
@@ -136,7 +141,8 @@ static bool frames_follow(struct trace_reader *r, uint64_t offset, uint64_t seq)
 }
 
 /* The walk stops at `offset`, before frame `seq`, for a reason other than the end frame. */
-static void walk_stopped(struct trace_reader *r, enum frame_found why, uint64_t offset, uint64_t seq)
+static void walk_stopped(struct trace_reader *r, enum frame_found why, uint64_t offset,
+                         uint64_t seq)
 {
     r->frames_end = offset;
     if (seq <= r->blob_frames)
@@ -442,7 +448,8 @@ static int get_event(struct trace_reader *r, struct trace_event *ev)
         return bad_event(r, r->in.problem);
     if (kind >= sizeof(elements) || !elements[kind])
         return trace_fail(&r->error, TRACE_ERR_UNKNOWN_EVENT, r->frame_offset,
-                          "unknown kind of event %" PRIu64 " at byte %zu of the content of the frame "
+                          "unknown kind of event %" PRIu64
+                          " at byte %zu of the content of the frame "
                           "at byte %" PRIu64,
                           kind, r->in.pos, r->frame_offset);
     if (n != elements[kind])

@@ -6,8 +6,8 @@
  *  1. Every LZ4 frame names its content size and carries a content checksum.
  *  2. Frames are numbered: the header is 0, then every frame one more. A frame that was lost,
  *     repeated or moved shows.
- *  3. An embedded image of n bytes takes ceil(n / chunk) frames, image after image, so the number of
- *     the first event frame follows from the header.
+ *  3. An embedded image of n bytes takes ceil(n / chunk) frames, image after image, so the
+ *     number of the first event frame follows from the header.
  *  4. An event frame can be read alone: its head has the icount and vns that its deltas start from.
  */
 #ifndef TRACES_TRACE_INTERNAL_H
@@ -86,7 +86,8 @@ struct cbor_in {
 };
 
 /* Each returns false and sets `problem` on failure, leaving `pos` at the item at fault. Element
- * counts are checked against the bytes that are left, so counting loops are bounded by the input. */
+ * counts are checked against the bytes that are left, so counting loops are bounded by the input.
+ */
 bool cbor_in_next(struct cbor_in *in, struct cbor_in_item *item);
 bool cbor_in_uint(struct cbor_in *in, uint64_t *v, uint64_t max);
 bool cbor_in_int(struct cbor_in *in, int64_t *v);
@@ -143,15 +144,14 @@ struct frame_reader {
 /* Finds the extent of the frame at `offset` without decompressing it. Nothing at or past `limit` is
  * looked at. Claimed sizes are checked against each other. */
 enum frame_found frame_scan(struct trace_source *src, uint64_t offset, uint64_t limit,
-                            uint32_t content_max, struct frame_span *span,
-                            struct trace_error *err);
+                            uint32_t content_max, struct frame_span *span, struct trace_error *err);
 /* Reads and decompresses a frame into fr->content, checksum verified. */
 int frame_load(struct frame_reader *fr, struct trace_source *src, const struct frame_span *span,
                struct trace_error *err);
 void frame_reader_fini(struct frame_reader *fr);
 
-/* Compresses `len` bytes into one frame. *packed is grown as needed and owned by the caller. Returns
- * the length of the frame, 0 when memory ran out. */
+/* Compresses `len` bytes into one frame. *packed is grown as needed and owned by the caller.
+ * Returns the length of the frame, 0 when memory ran out. */
 size_t frame_pack(const void *data, size_t len, int level, uint8_t **packed, size_t *packed_cap);
 
 /* ---- heads: the first item of each frame but the header ---- */
@@ -206,8 +206,8 @@ struct trace_index {
     uint64_t end_seq;
     struct index_entry *entries; /* ascending in all three */
     size_t count, cap;
-    uint32_t stride;             /* writer: every stride-th event frame is kept */
-    uint64_t seen;               /* writer: event frames so far */
+    uint32_t stride; /* writer: every stride-th event frame is kept */
+    uint64_t seen;   /* writer: event frames so far */
 };
 
 /* Remembers a frame; with `thin`, keeps at most TRACE_INDEX_MAX. False when memory ran out. */

@@ -8,18 +8,17 @@
  * Invariants:
  *  1. `lock` guards all but the members marked "thread". It is held for one append, or to move a
  *     buffer; never while compressing or writing.
- *  2. There are QUEUE_MAX + 2 buffers, one of them open, at most one with the thread. So a free one is
- *     there whenever the queue is not full, and the thread finds one whenever it holds none and the
- *     queue is empty.
+ *  2. There are QUEUE_MAX + 2 buffers, one of them open, at most one with the thread. So a free one
+ *     is there whenever the queue is not full, and whenever the thread holds none.
  *  3. Buffers are written in the order in which they were open.
  *  4. After the first failure nothing more is written: what is in the file is whole frames and at
- *     most one part of a frame at the end. Buffers are still taken from the queue, so that no caller
- *     waits for ever.
- *  5. Encoding does not allocate: a buffer has room for the longest event beyond the size at which it
- *     is closed.
+ *     most one part of a frame at the end. Buffers are still taken from the queue, so that no
+ *     caller waits for ever.
+ *  5. Encoding does not allocate: a buffer has room for the longest event beyond the size at which
+ *     it is closed.
  *
- * The time enters in one place, the thread's wait; it decides when bytes reach the file, never what they
- * say (but for where frames are cut).
+ * The time enters in one place, the thread's wait; it decides when bytes reach the file, never what
+ * they say (but for where frames are cut).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,21 +36,21 @@
 
 #include "trace_internal.h"
 
-#define QUEUE_MAX            8u
-#define NBUFFERS             (QUEUE_MAX + 2u)
-#define FRAME_BYTES_DEFAULT  65536u
-#define FRAME_BYTES_MAX      (1u << 20)
-#define FLUSH_MS_DEFAULT     500u
-#define EVENT_HEAD_MAX       64u /* of an event without its bytes: at most six numbers */
-#define EVENT_MAX            (EVENT_HEAD_MAX + TRACE_INPUT_MAX)
-#define BLOB_LEVEL           0   /* fast: images are mostly compressed already */
-#define EVENT_LEVEL          4   /* LZ4HC: a third smaller than fast on jittery timer interrupts */
+#define QUEUE_MAX           8u
+#define NBUFFERS            (QUEUE_MAX + 2u)
+#define FRAME_BYTES_DEFAULT 65536u
+#define FRAME_BYTES_MAX     (1u << 20)
+#define FLUSH_MS_DEFAULT    500u
+#define EVENT_HEAD_MAX      64u /* of an event without its bytes: at most six numbers */
+#define EVENT_MAX           (EVENT_HEAD_MAX + TRACE_INPUT_MAX)
+#define BLOB_LEVEL          0 /* fast: images are mostly compressed already */
+#define EVENT_LEVEL         3 /* LZ4HC: a fifth smaller than fast on jittery timer interrupts */
 
 struct event_buffer {
     struct event_buffer *next;
-    struct cbor_out out;   /* the events; its memory is allocated once */
-    uint64_t first, last;  /* icounts */
-    uint64_t vns;          /* of the last input before the buffer */
+    struct cbor_out out;  /* the events; its memory is allocated once */
+    uint64_t first, last; /* icounts */
+    uint64_t vns;         /* of the last input before the buffer */
     uint64_t count;
 };
 
@@ -69,8 +68,8 @@ struct trace_writer {
     struct event_buffer *queue_head, **queue_tail;
     unsigned queued;
     bool flush_wanted;
-    bool busy;   /* the thread holds a buffer */
-    bool ended;  /* finish was called */
+    bool busy;  /* the thread holds a buffer */
+    bool ended; /* finish was called */
     struct trace_error error;
     uint64_t icount, vns; /* of the last event, of the last input */
     struct trace_end end; /* the counts run along; the rest is set by finish */
@@ -178,11 +177,8 @@ static void write_start(struct trace_writer *w)
 
 static void write_events(struct trace_writer *w, const struct event_buffer *b)
 {
-    struct frame_head head = {.kind = FRAME_EVENTS,
-                              .first = b->first,
-                              .last = b->last,
-                              .vns = b->vns,
-                              .count = b->count};
+    struct frame_head head = {
+        .kind = FRAME_EVENTS, .first = b->first, .last = b->last, .vns = b->vns, .count = b->count};
     struct index_entry entry = {.seq = w->seq, .offset = w->offset, .first = b->first};
 
     write_headed_frame(w, &head, &b->out, EVENT_LEVEL);
@@ -390,7 +386,7 @@ static int encode_header(struct trace_writer *w, struct trace_error *err)
         else
             memcpy(hashes[i], image->hash, sizeof(hashes[i]));
     }
-    rc = header_put(&w->header_bytes, header, (const char(*)[TRACE_HASH_CHARS + 1])hashes, err);
+    rc = header_put(&w->header_bytes, header, (const char(*)[TRACE_HASH_CHARS + 1]) hashes, err);
     free(hashes);
     return rc;
 }
@@ -440,8 +436,8 @@ struct trace_writer *trace_writer_create_fd(int fd, const struct trace_header *h
         return NULL;
     }
     w->header = header;
-    if (set_options(w, options, err) < 0 || encode_header(w, err) < 0 ||
-        init_buffers(w, err) < 0 || start_thread(w, err) < 0) {
+    if (set_options(w, options, err) < 0 || encode_header(w, err) < 0 || init_buffers(w, err) < 0 ||
+        start_thread(w, err) < 0) {
         free_writer(w);
         return NULL;
     }
@@ -460,8 +456,7 @@ struct trace_writer *trace_writer_create_fd(int fd, const struct trace_header *h
 /* /dev/null and /dev/full: writing there harms nothing. */
 static bool harmless_device(const struct stat *st)
 {
-    return S_ISCHR(st->st_mode) &&
-           (st->st_rdev == makedev(1, 3) || st->st_rdev == makedev(1, 7));
+    return S_ISCHR(st->st_mode) && (st->st_rdev == makedev(1, 3) || st->st_rdev == makedev(1, 7));
 }
 
 struct trace_writer *trace_writer_create(const char *path, const struct trace_header *header,

@@ -194,8 +194,8 @@ bool same_event(const struct saved_event *a, const struct saved_event *b)
         return strcmp(x->u.end.reason, y->u.end.reason) == 0 &&
                x->u.end.exit_code == y->u.end.exit_code && x->u.end.vns == y->u.end.vns &&
                x->u.end.digest == y->u.end.digest && x->u.end.inputs == y->u.end.inputs &&
-               x->u.end.interrupts == y->u.end.interrupts &&
-               x->u.end.digests == y->u.end.digests && x->u.end.marks == y->u.end.marks;
+               x->u.end.interrupts == y->u.end.interrupts && x->u.end.digests == y->u.end.digests &&
+               x->u.end.marks == y->u.end.marks;
     }
     return false;
 }

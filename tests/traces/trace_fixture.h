@@ -28,7 +28,8 @@ struct saved_events {
     size_t count;
 };
 
-extern const struct trace_header small_header;  /* every config type, an embedded and a named image */
+extern const struct trace_header
+    small_header; /* every config type, an embedded and a named image */
 extern const struct trace_end small_end;
 
 /* A new empty file; `path` has room for 64 bytes. */
