@@ -361,6 +361,43 @@ static void time_that_runs_backwards_is_refused(void **state)
     expect(file, TRACE_ERR_MALFORMED, "an end before the last event");
 }
 
+static void frame_that_starts_from_another_vns_is_refused(void **state)
+{
+    struct frame_head head = {
+        .kind = FRAME_EVENTS, .seq = 2, .first = 200, .last = 200, .vns = 7, .count = 1};
+    struct bytes file = header_only();
+    struct cbor_out o = {0};
+
+    (void)state;
+    add_events(&file, 1, 100);
+    frame_head_put(&o, &head);
+    put_interrupt(&o, 0);
+    add_out(&file, &o);
+    expect(file, TRACE_ERR_MALFORMED, "where the frame before stopped");
+}
+
+/* A block length that points past the end of the file looks like a recorder that was killed. */
+static void damaged_length_with_whole_frames_behind_it_is_no_truncation(void **state)
+{
+    struct bytes file = header_only();
+    struct cbor_out o = {0};
+    struct trace_error err;
+    size_t first = file.len;
+
+    (void)state;
+    put_head(&o, 1, 0, 29990, 3000);
+    for (unsigned i = 0; i < 3000; i++)
+        put_interrupt(&o, i ? 10 : 0);
+    add_out(&file, &o);
+    add_events(&file, 2, 30000);
+    assert_true(file.len - first < 5000);
+    file.data[first + 15] = 0;
+    file.data[first + 16] = 5000 >> 8; /* of 15,000 bytes of content: not impossible by itself */
+    assert_int_equal(read_all(&file, NULL, &err), TRACE_ERR_CORRUPT);
+    assert_int_equal(err.offset, first);
+    assert_non_null(strstr(err.text, "its length does not hold"));
+}
+
 static void expect_events(void (*fill)(struct cbor_out *), int code, const char *says)
 {
     struct bytes file = header_only();
@@ -911,6 +948,8 @@ int main(void)
         cmocka_unit_test(seek_goes_past_damage_and_clears_its_error),
         cmocka_unit_test(lost_repeated_and_moved_frames_are_noticed),
         cmocka_unit_test(time_that_runs_backwards_is_refused),
+        cmocka_unit_test(frame_that_starts_from_another_vns_is_refused),
+        cmocka_unit_test(damaged_length_with_whole_frames_behind_it_is_no_truncation),
         cmocka_unit_test(malformed_events_are_refused_with_the_reason),
         cmocka_unit_test(later_versions_are_refused_by_name),
         cmocka_unit_test(other_files_are_no_traces),
