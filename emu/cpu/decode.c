@@ -111,16 +111,29 @@ static enum decode_status short_status(const struct decoder *d, uint32_t count)
     return d->pos + count > INSN_MAX_LEN ? DECODE_TOO_LONG : DECODE_MORE;
 }
 
+/* Little-endian loads that compilers turn into one instruction. */
+static inline uint32_t load_16(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8;
+}
+
+static inline uint32_t load_32(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
 /* The next `count` (1, 2, 4 or 8) bytes, little-endian; the caller checked has_bytes(). */
 static inline uint64_t take(struct decoder *d, uint32_t count)
 {
     const uint8_t *p = d->bytes + d->pos;
-    uint64_t value = 0;
 
     d->pos += count;
-    for (uint32_t i = 0; i < count; i++)
-        value |= (uint64_t)p[i] << (8 * i);
-    return value;
+    switch (count) {
+    case 1: return p[0];
+    case 2: return load_16(p);
+    case 4: return load_32(p);
+    default: return load_32(p) | (uint64_t)load_32(p + 4) << 32;
+    }
 }
 
 static inline uint64_t sign_extend(uint64_t value, uint32_t count)

@@ -81,11 +81,10 @@ _Static_assert(sizeof(struct op) == 32, "two ops per cache line");
 #define BLOCK_MAX_OPS 32
 
 struct block {
-    uint64_t gpa;         /* of the first byte */
+    uint64_t pos;         /* of the first byte in ram->host */
     struct block *hash_next;
     struct block *page_next[2];   /* lists of the pages that its bytes are in */
     uint64_t tail_page;   /* RAM page of the bytes past the first page, or UINT64_MAX */
-    uint64_t page;        /* RAM page of gpa */
     uint32_t mode;
     uint16_t bytes;
     uint16_t n;           /* instructions; 0: dropped, must not be entered */
@@ -296,6 +295,9 @@ static inline void io_begin(struct cpu *cpu, const struct op *op)
 }
 
 /* Anything that changed CS, SS, DS, ES, CPL, CR0, CR4.SMAP, EFER or EFLAGS.AC ends with this. */
+/* #GP(0) unless IOPL or the I/O bitmap of the TSS allows the port. */
+void port_check(struct cpu *cpu, uint16_t port, unsigned size);
+
 void cpu_update_mode(struct cpu *cpu);
 /* Translations changed: all of them, or those that are not global, or of one page. */
 void mmu_flush(struct cpu *cpu);

@@ -54,6 +54,12 @@ struct op;
 #define RFLAGS_ID   0x00200000u
 #define RFLAGS_ARITH 0x000008d5u
 
+#define DR6_BS 0x4000u
+#define DR6_BD 0x2000u
+#define DR6_FIXED 0xffff0ff0u
+#define DR7_FIXED 0x400u
+#define DR7_GD 0x2000u
+
 #define CR0_PE 0x00000001u
 #define CR0_MP 0x00000002u
 #define CR0_EM 0x00000004u
@@ -219,16 +225,19 @@ struct cpu {
     uint64_t icount;       /* retired when the current block will have ended */
     uint64_t icount_end;   /* the engine stops here exactly */
     uint64_t jump_key;     /* generation of translations << 8 | mode bits */
-    struct tlb_entry *tlb; /* tlbs[view] */
+    struct tlb_entry *tlb; /* tlbs[view], or the empty one while every access must be looked at */
     struct block *block;   /* being executed */
     const struct op *op;   /* set before anything that may fault out of line */
     uint32_t mode;         /* block mode bits: code size, flat segments, stack size */
     uint32_t view;         /* enum mmu_view */
     bool solo;             /* the current instruction is alone in its block */
+    bool watch_pages;      /* DR7 arms a data breakpoint */
     bool exit_request;     /* leave the engine at the end of this block */
     uint8_t exc_vector;    /* exception being raised (between raise and delivery) */
     bool exc_has_error;
-    bool exc_soft;         /* INT n, INT3, INTO: gate DPL is checked */
+    bool tf_armed;         /* TF was set when the current instruction began */
+    bool exc_db_fault;     /* the #DB being raised is a fault (instruction breakpoint, GD) */
+    bool code_breakpoints; /* DR7 arms an instruction breakpoint */
     uint32_t exc_error;
     uint64_t exc_cr2;
     uint32_t faults_in_a_row; /* exceptions delivered since an instruction retired */
@@ -247,7 +256,7 @@ struct cpu {
     uint64_t undefined_bytes;  /* encodings that are no instruction: #UD */
     unsigned index;
     union xmm tmp[4];      /* scratch operands of SIMD handlers, so that none is on the stack */
-    struct tlb_entry tlbs[MMU_VIEWS][TLB_ENTRIES];
+    struct tlb_entry tlbs[MMU_VIEWS + 1][TLB_ENTRIES]; /* the last is always empty */
     struct tlb2_entry tlb2[TLB2_SETS][TLB2_WAYS];
     struct jump_entry jumps[1u << JUMP_CACHE_BITS];
 };
@@ -275,8 +284,10 @@ enum cpu_exit cpu_run(struct cpu *cpu, uint64_t icount_end);
 
 /* True when an unmasked interrupt, NMI, INIT or SIPI is to be taken at this boundary. */
 bool cpu_wants_interrupt(const struct cpu *cpu);
-/* Takes it. `seen` gets what was acknowledged; false when it was INIT/SIPI or faulted into shutdown. */
+/* Acknowledges it; `seen` says which vector to enter. False when it was INIT or SIPI, now done. */
 bool cpu_take_interrupt(struct cpu *cpu, struct intr_ack *seen);
+/* Enters the handler of an acknowledged interrupt. False: triple fault. */
+bool cpu_enter_interrupt(struct cpu *cpu, uint8_t vector);
 /* A halted CPU that can only be woken by a device or input; false when nothing ever can. */
 bool cpu_can_wake(const struct cpu *cpu);
 

@@ -68,6 +68,7 @@ enum machine_stop {
     STOP_TRIPLE_FAULT,   /* shutdown cycle */
     STOP_HALTED,         /* halted with nothing that could ever wake it */
     STOP_USER,           /* INPUT_STOP was delivered */
+    STOP_LIVELOCK,       /* exceptions only: no instruction can retire any more */
     STOP_SOURCE,         /* the source or observer asked to stop: machine_request_stop() */
     STOP_REASON_COUNT
 };

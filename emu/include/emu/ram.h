@@ -25,13 +25,15 @@ enum ram_page_flag {
     RAM_CLEAN = 1,   /* not stored to since ram_mark_clean(): the next store records the page */
     RAM_CODE = 2,    /* decoded code was taken from it: the next store drops that code */
     RAM_TABLE = 4,   /* the MMU walked through it: the next store may change a translation */
+    RAM_ROM = 8,     /* firmware: stores are ignored */
 };
 
 struct ram {
     uint8_t *host;           /* the mapping; RAM page n is at host + n * 4096 */
     uint64_t bytes;
     uint64_t low_bytes;      /* RAM below 4 GiB */
-    uint64_t npages;
+    uint64_t rom_bytes;      /* ROM that ends at 4 GiB; its pages follow those of RAM */
+    uint64_t npages;         /* of RAM and ROM */
     uint8_t *flags;          /* enum ram_page_flag, one byte a page */
     uint64_t *page_hash;     /* of the content at the last digest; 0 for a page of zeros */
     uint64_t sum;            /* of page_hash */
@@ -45,10 +47,13 @@ struct ram {
     void *opaque;
 };
 
-/* 0, or -1 when memory cannot be had. */
-int ram_init(struct ram *ram, uint64_t bytes);
+/* `rom_bytes`, a multiple of 4 KiB up to 16 MiB, is mapped so that it ends at 4 GiB.
+ * 0, or -1 when memory cannot be had. */
+int ram_init(struct ram *ram, uint64_t bytes, uint64_t rom_bytes);
 void ram_fini(struct ram *ram);
 void ram_clear(struct ram *ram); /* all zeros, all pages dirty-consistent */
+/* Sets the ROM's content; `len` bytes, zero-filled in front up to rom_bytes. */
+void ram_load_rom(struct ram *ram, const uint8_t *data, size_t len);
 
 /* RAM page number for a guest-physical address, or UINT64_MAX when it is not RAM. */
 static inline uint64_t ram_page_of(const struct ram *ram, uint64_t gpa)
@@ -57,6 +62,8 @@ static inline uint64_t ram_page_of(const struct ram *ram, uint64_t gpa)
         return (gpa >= 0xa0000 && gpa < 0xc0000) ? UINT64_MAX : gpa >> PAGE_SHIFT;
     if (gpa >= (4ULL << 30) && gpa - (4ULL << 30) < ram->bytes - ram->low_bytes)
         return (gpa - (4ULL << 30) + ram->low_bytes) >> PAGE_SHIFT;
+    if (gpa < (4ULL << 30) && gpa >= (4ULL << 30) - ram->rom_bytes)
+        return (ram->bytes + gpa - ((4ULL << 30) - ram->rom_bytes)) >> PAGE_SHIFT;
     return UINT64_MAX;
 }
 

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interpreter's outer loop: budget, faults, single steps, traps.
+ *
+ * cpu_run stops exactly at icount_end. cpu->icount counts a block as a whole when it is entered; a
+ * block that is longer than what is left of the budget runs as a shorter copy (blocks_part).
+ *
+ * An instruction that must be alone (it reaches a device, stores into code or page tables in use)
+ * unwinds before it had any effect, and is run again as a block of its own with the budget set to end
+ * after it. Time is then exact for the device, and what the store changed is seen by the next
+ * instruction, whatever the blocks looked like: results never depend on where blocks begin and end.
+ */
+#include "mmu_internal.h"
+#include "dispatch.h"
+#include "exception.h"
+
+#define LIVELOCK_FAULTS 100000u
+
+uint64_t insn_icount(const struct cpu *cpu, const struct op *op)
+{
+    return cpu->icount - (uint64_t)(cpu->block->n - op->idx);
+}
+
+void engine_enter(struct cpu *cpu)
+{
+    cpu->icount = cpu->clock->icount;
+    flags_set(cpu, cpu->rflags);
+}
+
+void engine_leave(struct cpu *cpu)
+{
+    cpu->clock->icount = cpu->icount;
+    cpu->rflags = (cpu->rflags & ~(uint64_t)RFLAGS_ARITH) | flags_get(cpu);
+}
+
+uint64_t cpu_rflags(const struct cpu *cpu)
+{
+    return cpu->rflags;
+}
+
+/* --- entering blocks --- */
+
+const struct op *block_enter_partial(struct cpu *cpu, struct block *b, uint64_t rip)
+{
+    uint64_t left;
+    struct block *part;
+
+    cpu->icount -= b->n;
+    left = cpu->icount_end - cpu->icount;
+    if (left == 0) {
+        cpu->rip = rip;
+        LEAVE();
+    }
+    part = blocks_part(cpu, b, 0, (unsigned)left);
+    cpu->icount += left;
+    cpu->block = part;
+    DISPATCH(part->ops);
+}
+
+static inline struct jump_entry *jump_slot(struct cpu *cpu, uint64_t rip)
+{
+    return &cpu->jumps[(rip ^ rip >> JUMP_CACHE_BITS) & ((1u << JUMP_CACHE_BITS) - 1)];
+}
+
+/* The block at rip; may fault with cpu->rip == rip and no current instruction. */
+static struct block *find_block(struct cpu *cpu, uint64_t rip)
+{
+    struct jump_entry *j = jump_slot(cpu, rip);
+    struct block *b;
+
+    cpu->op = NULL;
+    cpu->rip = rip;
+    b = blocks_lookup(cpu, rip);
+    if (b->pos != UINT64_MAX && b->tail_page == UINT64_MAX &&
+        mode_code_size(cpu->mode) == CODE_64) {
+        j->rip = rip;
+        j->key = cpu->jump_key;
+        j->block = b;
+    } else if (b->pos != UINT64_MAX && b->tail_page == UINT64_MAX &&
+               cpu->seg[SEG_CS].limit == UINT32_MAX && cpu->seg[SEG_CS].base == 0) {
+        j->rip = rip;
+        j->key = cpu->jump_key;
+        j->block = b;
+    }
+    return b;
+}
+
+const struct op *block_goto(struct cpu *cpu, uint64_t rip)
+{
+    struct jump_entry *j = jump_slot(cpu, rip);
+    struct block *b;
+
+    if (likely(j->rip == rip && j->key == cpu->jump_key && j->block->n != 0))
+        return block_enter(cpu, j->block, rip);
+    if (cpu->icount >= cpu->icount_end) {
+        cpu->rip = rip;
+        LEAVE();
+    }
+    b = find_block(cpu, rip);
+    return block_enter(cpu, b, rip);
+}
+
+/* Same page both linear and physical: the translation is the one being executed from. */
+static bool may_link(const struct cpu *cpu, const struct block *from, const struct block *to,
+                     uint64_t rip)
+{
+    return to->pos != UINT64_MAX && to->tail_page == UINT64_MAX && from->pos != UINT64_MAX &&
+           from->tail_page == UINT64_MAX && !((from->pos ^ to->pos) & ~PAGE_OFFSET_MASK) &&
+           !((block_rip(cpu) ^ rip) & ~PAGE_OFFSET_MASK) &&
+           mode_code_size(cpu->mode) == CODE_64;
+}
+
+const struct op *block_goto_and_link(struct cpu *cpu, const struct op *op, uint64_t rip)
+{
+    uint64_t flushes = cpu->blocks->flushes;
+    const struct block *from = cpu->block;
+    struct block *b;
+
+    if (cpu->icount >= cpu->icount_end) {
+        cpu->rip = rip;
+        LEAVE();
+    }
+    b = find_block(cpu, rip);
+    if (flushes == cpu->blocks->flushes && may_link(cpu, from, b, rip))
+        ((struct op *)op)->link = b;
+    return block_enter(cpu, b, rip);
+}
+
+const struct op *block_continue(struct cpu *cpu)
+{
+    if (unlikely(cpu->pending != 0 || cpu->exit_request || cpu_must_step(cpu)))
+        LEAVE();
+    return block_goto(cpu, cpu->rip);
+}
+
+/* --- faults --- */
+
+static _Noreturn void unwind(struct cpu *cpu, enum unwind_reason why)
+{
+    longjmp(*cpu->unwind, (int)why);
+}
+
+_Noreturn void raise_exception(struct cpu *cpu, enum exception vector)
+{
+    cpu->exc_vector = (uint8_t)vector;
+    cpu->exc_has_error = false;
+    cpu->exc_error = 0;
+    unwind(cpu, UNWIND_FAULT);
+}
+
+_Noreturn void raise_error(struct cpu *cpu, enum exception vector, uint32_t error)
+{
+    cpu->exc_vector = (uint8_t)vector;
+    cpu->exc_has_error = true;
+    cpu->exc_error = error;
+    unwind(cpu, UNWIND_FAULT);
+}
+
+_Noreturn void raise_page_fault(struct cpu *cpu, uint64_t linear, uint32_t error)
+{
+    cpu->exc_cr2 = linear;
+    raise_error(cpu, EXC_PF, error);
+}
+
+_Noreturn void raise_ud(struct cpu *cpu, const struct op *op)
+{
+    cpu->op = op;
+    raise_exception(cpu, EXC_UD);
+}
+
+_Noreturn void raise_unimplemented(struct cpu *cpu, const struct op *op)
+{
+    cpu->undefined_count[op->id]++;
+    raise_ud(cpu, op);
+}
+
+void require_solo(struct cpu *cpu)
+{
+    if (!cpu->solo)
+        unwind(cpu, UNWIND_SOLO);
+}
+
+void engine_settle_fault(struct cpu *cpu)
+{
+    if (cpu->op != NULL) {
+        cpu->icount = insn_icount(cpu, cpu->op);
+        cpu->rip = op_rip(cpu, cpu->op);
+    }
+    cpu->clock->icount = cpu->icount;
+}
+
+/* --- the loop --- */
+
+/* Something makes every instruction worth looking at: TF, or an armed instruction breakpoint. */
+bool cpu_must_step(const struct cpu *cpu)
+{
+    return (cpu->rflags & RFLAGS_TF) || cpu_code_breakpoints(cpu);
+}
+
+static void run_ops(struct cpu *cpu, const struct op *op)
+{
+#if DEJA_TAIL_CALLS
+    if (op != NULL)
+        op->fn(cpu, op);
+#else
+    while (op != NULL)
+        op = op->fn(cpu, op);
+#endif
+}
+
+/* block_goto for the loop: does not run the block when calls are chained by tail calls, so the loop
+ * looks the same in both builds. */
+static void run_from_rip(struct cpu *cpu)
+{
+    run_ops(cpu, block_goto(cpu, cpu->rip));
+}
+
+/* After the instruction that began with tf_armed has retired. */
+static void finish_step(struct cpu *cpu)
+{
+    if (!cpu->tf_armed)
+        return;
+    cpu->tf_armed = false;
+    cpu->pending |= PENDING_TRAP;
+    cpu->trap_dr6 |= DR6_BS;
+}
+
+/* Runs one instruction with TF and instruction breakpoints in force. */
+static void step(struct cpu *cpu, uint64_t end)
+{
+    cpu_check_code_breakpoints(cpu);
+    cpu->rflags &= ~(uint64_t)RFLAGS_RF; /* holds for one instruction */
+    cpu->icount_end = cpu->icount + 1;
+    cpu->tf_armed = cpu->rflags & RFLAGS_TF;
+    run_from_rip(cpu);
+    cpu->icount_end = end;
+    finish_step(cpu);
+}
+
+/* The current instruction again, from nothing, alone. */
+static void run_solo(struct cpu *cpu, uint64_t end)
+{
+    struct block *part = blocks_part(cpu, cpu->block, cpu->op->idx, 1);
+
+    cpu->solo = true;
+    cpu->block = part;
+    cpu->icount++;
+    cpu->icount_end = cpu->icount;
+    run_ops(cpu, part->ops);
+    cpu->icount_end = end;
+    cpu->solo = false;
+}
+
+/* After an unwind: 0 when the loop can go on, else the exit. */
+static bool recover(struct cpu *cpu, enum unwind_reason why, uint64_t end, enum cpu_exit *exit)
+{
+    engine_settle_fault(cpu);
+    cpu->solo = false;
+    cpu->icount_end = end;
+    if (why == UNWIND_SOLO)
+        return true;
+    cpu->tf_armed = false;
+    if (cpu->icount == cpu->retired_mark)
+        cpu->faults_in_a_row++;
+    else
+        cpu->faults_in_a_row = 0;
+    cpu->retired_mark = cpu->icount;
+    if (cpu->faults_in_a_row > LIVELOCK_FAULTS) {
+        *exit = CPU_EXIT_LIVELOCK;
+        return false;
+    }
+    if (!exception_deliver(cpu)) {
+        *exit = CPU_EXIT_SHUTDOWN;
+        return false;
+    }
+    return true;
+}
+
+/* Raises the #DB of a trap that is due, through the ordinary delivery. */
+static bool deliver_trap(struct cpu *cpu)
+{
+    cpu->pending &= ~PENDING_TRAP;
+    cpu->dr[6] |= cpu->trap_dr6;
+    cpu->trap_dr6 = 0;
+    cpu->op = NULL;
+    cpu->exc_vector = EXC_DB;
+    cpu->exc_has_error = false;
+    return exception_deliver(cpu);
+}
+
+/* Whether cpu_run has to return now; *exit says why. */
+static bool must_return(struct cpu *cpu, enum cpu_exit *exit)
+{
+    if (cpu->halted)
+        *exit = CPU_EXIT_HALTED;
+    else if (cpu->exit_request || (cpu->pending & ~PENDING_TRAP && cpu_wants_interrupt(cpu)))
+        *exit = CPU_EXIT_EVENT;
+    else if (cpu->icount >= cpu->icount_end)
+        *exit = CPU_EXIT_ICOUNT;
+    else
+        return false;
+    return true;
+}
+
+enum cpu_exit cpu_run(struct cpu *cpu, uint64_t icount_end)
+{
+    jmp_buf env;
+    volatile enum unwind_reason why;
+    enum cpu_exit exit = CPU_EXIT_ICOUNT;
+
+    engine_enter(cpu);
+    cpu->icount_end = icount_end;
+    cpu->exit_request = false;
+    cpu->unwind = &env;
+    why = (enum unwind_reason)_setjmp(env);
+    if (why != UNWIND_NONE && !recover(cpu, why, icount_end, &exit))
+        goto out;
+    if (why == UNWIND_SOLO) {
+        why = UNWIND_NONE;
+        run_solo(cpu, icount_end);
+        finish_step(cpu);
+    }
+    for (;;) {
+        cpu->clock->icount = cpu->icount;
+        if (cpu->pending & PENDING_TRAP) {
+            if (!deliver_trap(cpu)) {
+                exit = CPU_EXIT_SHUTDOWN;
+                break;
+            }
+        }
+        if (must_return(cpu, &exit))
+            break;
+        if (unlikely(cpu_must_step(cpu)))
+            step(cpu, icount_end);
+        else
+            run_from_rip(cpu);
+    }
+out:
+    cpu->unwind = NULL;
+    engine_leave(cpu);
+    return exit;
+}
+
+/* --- interrupts, between runs --- */
+
+static bool interrupts_open(const struct cpu *cpu)
+{
+    return (cpu->rflags & RFLAGS_IF) && cpu->clock->icount != cpu->shadow_icount;
+}
+
+bool cpu_wants_interrupt(const struct cpu *cpu)
+{
+    if (cpu->pending & (PENDING_INIT | PENDING_SIPI))
+        return true;
+    if ((cpu->pending & PENDING_NMI) && !cpu->nmi_blocked &&
+        cpu->clock->icount != cpu->shadow_icount)
+        return true;
+    return (cpu->pending & PENDING_INTR) && interrupts_open(cpu);
+}
+
+bool cpu_can_wake(const struct cpu *cpu)
+{
+    return cpu->halted == 1 && ((cpu->rflags & RFLAGS_IF) || (cpu->pending & PENDING_NMI));
+}
+
+static void take_init(struct cpu *cpu)
+{
+    cpu->pending &= ~PENDING_INIT;
+    cpu_init_signal(cpu);
+}
+
+bool cpu_take_interrupt(struct cpu *cpu, struct intr_ack *seen)
+{
+    if (cpu->pending & PENDING_INIT) {
+        take_init(cpu);
+        return false;
+    }
+    if (cpu->pending & PENDING_SIPI) {
+        cpu->pending &= ~PENDING_SIPI;
+        cpu_startup_signal(cpu, (uint8_t)cpu->sipi_vector);
+        return false;
+    }
+    if ((cpu->pending & PENDING_NMI) && !cpu->nmi_blocked) {
+        cpu->pending &= ~PENDING_NMI;
+        cpu->nmi_blocked = 1;
+        *seen = (struct intr_ack){.vector = EXC_NMI, .source = INTR_SOURCE_NMI};
+    } else {
+        *seen = cpu->intc->ack(cpu->intc_opaque);
+    }
+    cpu->halted = 0;
+    return true;
+}
+
+bool cpu_enter_interrupt(struct cpu *cpu, uint8_t vector)
+{
+    bool alive;
+
+    engine_enter(cpu);
+    cpu->op = NULL;
+    alive = interrupt_deliver(cpu, vector);
+    engine_leave(cpu);
+    return alive;
+}

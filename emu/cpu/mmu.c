@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Linear to physical: page walks in all forms (Intel SDM vol. 3, chapter 4), the two TLB levels, and
+ * the memory accesses that the inline probe could not serve.
+ *
+ * Forms: no paging, 32-bit with 4 KiB and (PSE, PSE-36) 4 MiB pages, PAE with 2 MiB, 4-level with 2 MiB
+ * and 1 GiB; NX, WP, SMEP, SMAP, U/S, global pages, accessed and dirty bits, reserved bits. Not
+ * modelled: PCID, protection keys, 5-level paging (CPUID does not announce them). A page table outside
+ * of RAM reads as not present.
+ *
+ * Coherence (see emu/cpu.h): every RAM page that a walk read an entry from is flagged RAM_TABLE. A
+ * store into it that replaces a present entry drops all cached translations, before the next
+ * instruction. `table_epoch` of a page says whether anything cached can come from it: when everything
+ * was dropped since, the page loses its flag at the next store and costs nothing more.
+ */
+#include "mmu_internal.h"
+
+#include <stdlib.h>
+
+#define PTE_P   0x001ULL
+#define PTE_W   0x002ULL
+#define PTE_U   0x004ULL
+#define PTE_A   0x020ULL
+#define PTE_D   0x040ULL
+#define PTE_PS  0x080ULL
+#define PTE_G   0x100ULL
+#define PTE_NX  (1ULL << 63)
+#define PTE_FRAME 0x000ffffffffff000ULL
+#define PHYS_RESERVED (~((1ULL << CPU_PHYS_BITS) - 1) & PTE_FRAME)
+
+/* --- dropping cached translations --- */
+
+static void tlb_clear(struct cpu *cpu, unsigned view)
+{
+    memset(cpu->tlbs[view], 0xff, sizeof(cpu->tlbs[view]));
+}
+
+static void new_generation(struct cpu *cpu)
+{
+    cpu->flush_generation++;
+    cpu->jump_key = cpu->flush_generation << 8 | (cpu->jump_key & 0xff);
+}
+
+void mmu_flush(struct cpu *cpu)
+{
+    unsigned view;
+
+    for (view = 0; view < MMU_VIEWS; view++)
+        tlb_clear(cpu, view);
+    memset(cpu->tlb2, 0xff, sizeof(cpu->tlb2));
+    cpu->blocks->table_epoch++;
+    new_generation(cpu);
+}
+
+void mmu_flush_nonglobal(struct cpu *cpu)
+{
+    unsigned view, set, way;
+
+    for (view = 0; view < MMU_VIEWS; view++)
+        tlb_clear(cpu, view);
+    for (set = 0; set < TLB2_SETS; set++)
+        for (way = 0; way < TLB2_WAYS; way++)
+            if (!(cpu->tlb2[set][way].frame & TLB2_GLOBAL))
+                cpu->tlb2[set][way].vpn = UINT64_MAX;
+    new_generation(cpu);
+}
+
+void mmu_flush_page(struct cpu *cpu, uint64_t linear)
+{
+    uint64_t vpn = linear >> PAGE_SHIFT;
+    unsigned view, way;
+
+    for (view = 0; view < MMU_VIEWS; view++)
+        memset(&cpu->tlbs[view][vpn & (TLB_ENTRIES - 1)], 0xff, sizeof(struct tlb_entry));
+    for (way = 0; way < TLB2_WAYS; way++)
+        if (cpu->tlb2[vpn & (TLB2_SETS - 1)][way].vpn == vpn)
+            cpu->tlb2[vpn & (TLB2_SETS - 1)][way].vpn = UINT64_MAX;
+    new_generation(cpu);
+}
+
+void mmu_protect(struct cpu *cpu, uint64_t page)
+{
+    const uint8_t *first = cpu->ram->host + (page << PAGE_SHIFT);
+    unsigned view, i;
+
+    for (view = 0; view < MMU_VIEWS; view++) {
+        for (i = 0; i < TLB_ENTRIES; i++) {
+            struct tlb_entry *e = &cpu->tlbs[view][i];
+
+            if (e->write != TLB_INVALID &&
+                (page == UINT64_MAX || (uintptr_t)(e->write + e->addend) == (uintptr_t)first))
+                e->write = TLB_INVALID;
+        }
+    }
+}
+
+/* --- the walk --- */
+
+struct walk {
+    struct cpu *cpu;
+    uint64_t linear;
+    enum mmu_access access;
+    bool user;          /* the access is a user access */
+    bool peek;          /* no side effects */
+    bool fault;
+    uint32_t error;     /* of the fault, but for the access bits */
+    uint64_t frame;     /* result: page frame | TLB2_* */
+};
+
+/* Address of the entry in host memory, watched; NULL when it is not in RAM. */
+static uint8_t *table_entry(struct walk *w, uint64_t gpa)
+{
+    struct ram *ram = w->cpu->ram;
+    uint64_t page = ram_page_of(ram, gpa);
+
+    if (page == UINT64_MAX)
+        return NULL;
+    if (!w->peek) {
+        ram_set_flag(ram, page, RAM_TABLE);
+        w->cpu->blocks->page_epoch[page] = w->cpu->blocks->table_epoch;
+    }
+    return ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK);
+}
+
+static uint64_t entry_read(const uint8_t *entry, unsigned size)
+{
+    uint64_t v = 0;
+
+    memcpy(&v, entry, size);
+    return v;
+}
+
+/* The processor's own update of A and D: dirties the page and drops code decoded from it, but no
+ * translation changes by it. */
+static void entry_set(struct walk *w, uint8_t *entry, uint64_t gpa, uint64_t old, uint64_t bits)
+{
+    uint8_t low = (uint8_t)(old | bits);
+
+    if (w->peek || (old & bits) == bits)
+        return;
+    w->cpu->blocks->walking = true;
+    ram_prepare_write(w->cpu->ram, gpa, 1);
+    w->cpu->blocks->walking = false;
+    entry[0] = low;
+}
+
+static void walk_fault(struct walk *w, uint32_t error)
+{
+    w->fault = true;
+    w->error = error;
+}
+
+/* Rights of the whole walk against the access. `flags`: PTE_W, PTE_U and PTE_NX accumulated. */
+static bool rights_allow(const struct cpu *cpu, uint64_t flags, enum mmu_access access, bool user,
+                         bool smap_off)
+{
+    bool user_page = flags & PTE_U;
+
+    if (user) {
+        if (!user_page)
+            return false;
+        if (access == MMU_WRITE && !(flags & PTE_W))
+            return false;
+    } else {
+        if (access == MMU_FETCH && user_page && (cpu->cr4 & CR4_SMEP))
+            return false;
+        if (access != MMU_FETCH && user_page && !smap_off)
+            return false;
+        if (access == MMU_WRITE && !(flags & PTE_W) && (cpu->cr0 & CR0_WP))
+            return false;
+    }
+    return access != MMU_FETCH || !(flags & PTE_NX);
+}
+
+/* The last step: a page of 1 << shift bytes with the accumulated rights. */
+static void walk_leaf(struct walk *w, uint8_t *entry, uint64_t gpa, uint64_t pte, unsigned shift,
+                      uint64_t base, uint64_t flags, bool smap_off)
+{
+    uint64_t page_mask = (1ULL << shift) - 1;
+    bool write = w->access == MMU_WRITE;
+
+    if (!rights_allow(w->cpu, flags, w->access, w->user, smap_off)) {
+        walk_fault(w, PF_PRESENT);
+        return;
+    }
+    entry_set(w, entry, gpa, pte, PTE_A | (write ? PTE_D : 0));
+    w->frame = (base & ~page_mask) | (w->linear & page_mask & ~PAGE_OFFSET_MASK);
+    if (flags & PTE_W)
+        w->frame |= TLB2_WRITE;
+    if (flags & PTE_U)
+        w->frame |= TLB2_USER;
+    if (flags & PTE_NX)
+        w->frame |= TLB2_NX;
+    if ((pte & PTE_D) || write)
+        w->frame |= TLB2_DIRTY;
+    if ((pte & PTE_G) && (w->cpu->cr4 & CR4_PGE))
+        w->frame |= TLB2_GLOBAL;
+}
+
+/* PAE and 4-level: 8-byte entries from `level` down to 1. `flags` starts with all rights. */
+static void walk_long(struct walk *w, uint64_t table, unsigned level, bool smap_off)
+{
+    bool nxe = w->cpu->efer & EFER_NXE;
+    uint64_t reserved = PHYS_RESERVED | (nxe ? 0 : PTE_NX);
+    uint64_t flags = PTE_W | PTE_U;
+
+    if (!(w->cpu->efer & EFER_LMA))
+        reserved |= 0x7ff0000000000000ULL; /* PAE: bits 62:52 are reserved */
+    for (;; level--) {
+        unsigned shift = PAGE_SHIFT + 9 * (level - 1);
+        uint64_t gpa = (table & PTE_FRAME) + ((w->linear >> shift) & 511) * 8;
+        uint8_t *entry = table_entry(w, gpa);
+        uint64_t pte = entry == NULL ? 0 : entry_read(entry, 8);
+        bool leaf = level == 1 || (level <= 3 && (pte & PTE_PS));
+        uint64_t bad = reserved;
+
+        if (!(pte & PTE_P)) {
+            walk_fault(w, 0);
+            return;
+        }
+        if (level == 4)
+            bad |= PTE_PS;
+        if (leaf && level > 1) /* the frame's low bits, but PAT at bit 12 */
+            bad |= ((1ULL << shift) - 1) & PTE_FRAME & ~0x1000ULL;
+        if (pte & bad) {
+            walk_fault(w, PF_PRESENT | PF_RSVD);
+            return;
+        }
+        flags &= pte | ~(PTE_W | PTE_U);
+        flags |= pte & PTE_NX;
+        if (leaf) {
+            walk_leaf(w, entry, gpa, pte, shift, pte & PTE_FRAME & ~(level > 1 ? 0x1000ULL : 0),
+                      flags, smap_off);
+            return;
+        }
+        entry_set(w, entry, gpa, pte, PTE_A);
+        table = pte;
+    }
+}
+
+static void walk_32bit(struct walk *w, bool smap_off)
+{
+    uint64_t gpa = (w->cpu->cr3 & 0xfffff000u) + ((w->linear >> 22) & 1023) * 4;
+    uint8_t *entry = table_entry(w, gpa);
+    uint64_t pde = entry == NULL ? 0 : entry_read(entry, 4), pte, flags;
+
+    if (!(pde & PTE_P)) {
+        walk_fault(w, 0);
+        return;
+    }
+    flags = pde & (PTE_W | PTE_U);
+    if ((pde & PTE_PS) && (w->cpu->cr4 & CR4_PSE)) {
+        /* PSE-36: bits 20:13 are address bits 39:32, bit 21 is reserved. */
+        if (pde & (1u << 21)) {
+            walk_fault(w, PF_PRESENT | PF_RSVD);
+            return;
+        }
+        walk_leaf(w, entry, gpa, pde, 22, (pde & 0xffc00000u) | ((pde >> 13) & 0xff) << 32, flags,
+                  smap_off);
+        return;
+    }
+    entry_set(w, entry, gpa, pde, PTE_A);
+    gpa = (pde & 0xfffff000u) + ((w->linear >> 12) & 1023) * 4;
+    entry = table_entry(w, gpa);
+    pte = entry == NULL ? 0 : entry_read(entry, 4);
+    if (!(pte & PTE_P)) {
+        walk_fault(w, 0);
+        return;
+    }
+    flags &= pte;
+    walk_leaf(w, entry, gpa, pte, PAGE_SHIFT, pte & 0xfffff000u, flags, smap_off);
+}
+
+static void walk_pae(struct walk *w, bool smap_off)
+{
+    uint64_t pdpte = w->cpu->pdpte[(w->linear >> 30) & 3];
+
+    if (!(pdpte & PTE_P))
+        walk_fault(w, 0);
+    else
+        walk_long(w, pdpte, 2, smap_off);
+}
+
+static void walk(struct walk *w, bool smap_off)
+{
+    const struct cpu *cpu = w->cpu;
+
+    w->fault = false;
+    if (!(cpu->cr0 & CR0_PG))
+        w->frame = (w->linear & ~PAGE_OFFSET_MASK) | TLB2_WRITE | TLB2_USER | TLB2_DIRTY |
+                   TLB2_GLOBAL;
+    else if (cpu->efer & EFER_LMA)
+        walk_long(w, cpu->cr3, 4, smap_off);
+    else if (cpu->cr4 & CR4_PAE)
+        walk_pae(w, smap_off);
+    else
+        walk_32bit(w, smap_off);
+}
+
+/* --- translation with both levels --- */
+
+static bool tlb2_allows(const struct cpu *cpu, uint64_t frame, enum mmu_access access,
+                        enum mmu_view view)
+{
+    uint64_t flags = (frame & TLB2_WRITE ? PTE_W : 0) | (frame & TLB2_USER ? PTE_U : 0) |
+                     (frame & TLB2_NX ? PTE_NX : 0);
+
+    if (access == MMU_WRITE && !(frame & TLB2_DIRTY))
+        return false; /* D is to be set: walk */
+    if (!(cpu->cr0 & CR0_PG))
+        return true;
+    return rights_allow(cpu, flags, access, view == MMU_USER, view == MMU_KERNEL_AC);
+}
+
+static void tlb2_insert(struct cpu *cpu, uint64_t vpn, uint64_t frame)
+{
+    struct tlb2_entry *set = cpu->tlb2[vpn & (TLB2_SETS - 1)];
+    unsigned way;
+
+    for (way = 0; way < TLB2_WAYS - 1; way++)
+        if (set[way].vpn == vpn || set[way].vpn == UINT64_MAX)
+            break;
+    /* Replace in order of age: the newest is way 0. */
+    memmove(&set[1], &set[0], way * sizeof(set[0]));
+    set[0].vpn = vpn;
+    set[0].frame = frame;
+}
+
+/* Frame | TLB2_* of the page; raises the fault when there is none. */
+static uint64_t translate(struct cpu *cpu, uint64_t linear, enum mmu_access access,
+                          enum mmu_view view)
+{
+    uint64_t vpn = linear >> PAGE_SHIFT;
+    struct tlb2_entry *set = cpu->tlb2[vpn & (TLB2_SETS - 1)];
+    struct walk w = {.cpu = cpu, .linear = linear, .access = access, .user = view == MMU_USER};
+    unsigned way;
+    uint32_t error;
+
+    for (way = 0; way < TLB2_WAYS; way++)
+        if (set[way].vpn == vpn && tlb2_allows(cpu, set[way].frame, access, view))
+            return set[way].frame;
+    walk(&w, view == MMU_KERNEL_AC);
+    if (!w.fault) {
+        tlb2_insert(cpu, vpn, w.frame);
+        return w.frame;
+    }
+    error = w.error | (access == MMU_WRITE ? PF_WRITE : 0) | (w.user ? PF_USER : 0);
+    if (access == MMU_FETCH && ((cpu->cr4 & CR4_SMEP) ||
+                                ((cpu->cr4 & CR4_PAE) && (cpu->efer & EFER_NXE))))
+        error |= PF_FETCH;
+    raise_page_fault(cpu, linear, error);
+}
+
+/* Installs the tags that hold for every access of the kind. */
+static void tlb_install(struct cpu *cpu, enum mmu_view view, uint64_t linear, uint64_t frame,
+                        enum mmu_access access, uint64_t page)
+{
+    uint64_t tag = linear & ~PAGE_OFFSET_MASK;
+    struct tlb_entry *e = &cpu->tlbs[view][(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    uintptr_t addend = (uintptr_t)(cpu->ram->host + (page << PAGE_SHIFT)) - (uintptr_t)tag;
+
+    if (cpu->watch_pages && cpu_page_is_watched(cpu, tag))
+        return; /* data breakpoints: every access of the page comes the slow way */
+    if (e->addend != addend || (e->read != tag && e->write != tag && e->fetch != tag)) {
+        e->read = e->write = e->fetch = TLB_INVALID;
+        e->addend = addend;
+    }
+    if (access == MMU_FETCH) {
+        e->fetch = tag;
+    } else {
+        if (tlb2_allows(cpu, frame, MMU_READ, view))
+            e->read = tag;
+        if (access == MMU_WRITE && cpu->ram->flags[page] == 0)
+            e->write = tag;
+    }
+}
+
+static uint64_t frame_gpa(const struct cpu *cpu, uint64_t frame, uint64_t linear)
+{
+    uint64_t gpa = (frame & PTE_FRAME) | (linear & PAGE_OFFSET_MASK);
+
+    return cpu->machine->a20_mask ? gpa : gpa & ~(1ULL << 20);
+}
+
+/* --- canonical addresses --- */
+
+static void check_canonical(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size)
+{
+    uint64_t last = linear + size - 1;
+
+    if (mode_code_size(cpu->mode) != CODE_64)
+        return;
+    if (cpu_is_canonical(linear) && cpu_is_canonical(last))
+        return;
+    raise_error(cpu, op != NULL && op->seg == SEG_SS ? EXC_SS : EXC_GP, 0);
+}
+
+/* --- accesses inside one page --- */
+
+static uint64_t device_read(struct cpu *cpu, const struct op *op, uint64_t gpa, unsigned size)
+{
+    if (op != NULL) {
+        require_solo(cpu);
+        io_begin(cpu, op);
+        cpu->exit_request = true;
+    }
+    return bus_read(cpu->memory, gpa, size);
+}
+
+static void device_write(struct cpu *cpu, const struct op *op, uint64_t gpa, uint64_t value,
+                         unsigned size)
+{
+    if (op != NULL) {
+        require_solo(cpu);
+        io_begin(cpu, op);
+        cpu->exit_request = true;
+    }
+    bus_write(cpu->memory, gpa, value, size);
+}
+
+static uint64_t read_in_page(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
+                             enum mmu_view view)
+{
+    uint64_t frame = translate(cpu, linear, MMU_READ, view);
+    uint64_t gpa = frame_gpa(cpu, frame, linear), v = 0;
+    uint64_t page = ram_page_of(cpu->ram, gpa);
+
+    if (cpu->watch_pages && op != NULL)
+        cpu_watch_access(cpu, op, linear, size, false);
+    if (page == UINT64_MAX)
+        return device_read(cpu, op, gpa, size);
+    tlb_install(cpu, view, linear, frame, MMU_READ, page);
+    memcpy(&v, cpu->ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK), size);
+    return v;
+}
+
+/* Does all that must happen before a store into RAM: true when a write tag may be installed. */
+static bool before_store(struct cpu *cpu, const struct op *op, uint64_t page, uint64_t gpa,
+                         unsigned size)
+{
+    uint8_t flags = cpu->ram->flags[page];
+
+    if (flags == 0)
+        return true;
+    if ((flags & (RAM_CODE | RAM_TABLE)) && op != NULL && !cpu->solo &&
+        blocks_store_needs_solo(cpu, page, gpa, size))
+        require_solo(cpu);
+    ram_prepare_write(cpu->ram, gpa, size);
+    return !(flags & RAM_TABLE);
+}
+
+static void write_in_page(struct cpu *cpu, const struct op *op, uint64_t linear, uint64_t value,
+                          unsigned size, enum mmu_view view)
+{
+    uint64_t frame = translate(cpu, linear, MMU_WRITE, view);
+    uint64_t gpa = frame_gpa(cpu, frame, linear);
+    uint64_t page = ram_page_of(cpu->ram, gpa);
+
+    if (cpu->watch_pages && op != NULL)
+        cpu_watch_access(cpu, op, linear, size, true);
+    if (page == UINT64_MAX) {
+        device_write(cpu, op, gpa, value, size);
+        return;
+    }
+    if (before_store(cpu, op, page, gpa, size))
+        tlb_install(cpu, view, linear, frame, MMU_WRITE, page);
+    if (cpu->ram->flags[page] & RAM_ROM)
+        return;
+    memcpy(cpu->ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK), &value, size);
+}
+
+/* Bytes of [linear, linear + size) in the first page. */
+static unsigned first_part(uint64_t linear, unsigned size)
+{
+    unsigned room = PAGE_BYTES - (unsigned)(linear & PAGE_OFFSET_MASK);
+
+    return size < room ? size : room;
+}
+
+/* Where the page after the one of `linear` begins. */
+static uint64_t next_page(const struct cpu *cpu, uint64_t linear)
+{
+    uint64_t next = (linear | PAGE_OFFSET_MASK) + 1;
+
+    return mode_code_size(cpu->mode) == CODE_64 ? next : (uint32_t)next;
+}
+
+/* A split access that reaches a device does so byte by byte; both parts are checked first. */
+static uint64_t read_split(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
+                           enum mmu_view view)
+{
+    unsigned first = first_part(linear, size), i;
+    uint64_t next = next_page(cpu, linear), v = 0;
+
+    translate(cpu, linear, MMU_READ, view);
+    translate(cpu, next, MMU_READ, view);
+    for (i = 0; i < size; i++)
+        v |= read_in_page(cpu, op, i < first ? linear + i : next + (i - first), 1, view) << (8 * i);
+    return v;
+}
+
+static void probe_in_page(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
+                          enum mmu_view view)
+{
+    uint64_t frame = translate(cpu, linear, MMU_WRITE, view);
+    uint64_t gpa = frame_gpa(cpu, frame, linear);
+    uint64_t page = ram_page_of(cpu->ram, gpa);
+
+    if (cpu->watch_pages && op != NULL)
+        cpu_watch_access(cpu, op, linear, size, true);
+    if (page == UINT64_MAX) {
+        if (op != NULL)
+            require_solo(cpu);
+        return;
+    }
+    if ((cpu->ram->flags[page] & (RAM_CODE | RAM_TABLE)) && op != NULL && !cpu->solo &&
+        blocks_store_needs_solo(cpu, page, gpa, size))
+        require_solo(cpu);
+    if (cpu->ram->flags[page] == 0)
+        tlb_install(cpu, view, linear, frame, MMU_WRITE, page);
+}
+
+static void write_split(struct cpu *cpu, const struct op *op, uint64_t linear, uint64_t value,
+                        unsigned size, enum mmu_view view)
+{
+    unsigned first = first_part(linear, size), i;
+    uint64_t next = next_page(cpu, linear);
+
+    probe_in_page(cpu, op, linear, first, view);
+    probe_in_page(cpu, op, next, size - first, view);
+    for (i = 0; i < size; i++)
+        write_in_page(cpu, op, i < first ? linear + i : next + (i - first), (value >> (8 * i)) & 0xff,
+                      1, view);
+}
+
+/* --- what handlers call --- */
+
+uint64_t mem_read_slow(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size)
+{
+    cpu->op = op;
+    check_canonical(cpu, op, linear, size);
+    mem_check_alignment(cpu, linear, size);
+    if (first_part(linear, size) == size)
+        return read_in_page(cpu, op, linear, size, cpu->view);
+    return read_split(cpu, op, linear, size, cpu->view);
+}
+
+void mem_write_slow(struct cpu *cpu, const struct op *op, uint64_t linear, uint64_t value,
+                    unsigned size)
+{
+    cpu->op = op;
+    check_canonical(cpu, op, linear, size);
+    mem_check_alignment(cpu, linear, size);
+    if (first_part(linear, size) == size)
+        write_in_page(cpu, op, linear, value, size, cpu->view);
+    else
+        write_split(cpu, op, linear, value, size, cpu->view);
+}
+
+void mem_probe_write(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size)
+{
+    unsigned first = first_part(linear, size);
+
+    cpu->op = op;
+    check_canonical(cpu, op, linear, size);
+    probe_in_page(cpu, op, linear, first, cpu->view);
+    if (first < size)
+        probe_in_page(cpu, op, next_page(cpu, linear), size - first, cpu->view);
+}
+
+void mem_read_bytes(struct cpu *cpu, const struct op *op, uint64_t linear, void *out, unsigned len)
+{
+    uint8_t *to = out;
+    unsigned n;
+    uint64_t v;
+
+    for (; len > 0; len -= n, linear += n, to += n) {
+        n = len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
+        v = n == 8   ? LOAD64(cpu, op, linear)
+            : n == 4 ? LOAD32(cpu, op, linear)
+            : n == 2 ? LOAD16(cpu, op, linear)
+                     : LOAD8(cpu, op, linear);
+        memcpy(to, &v, n);
+    }
+}
+
+void mem_write_bytes(struct cpu *cpu, const struct op *op, uint64_t linear, const void *data,
+                     unsigned len)
+{
+    const uint8_t *from = data;
+    unsigned n;
+    uint64_t v;
+
+    mem_probe_write(cpu, op, linear, len);
+    for (; len > 0; len -= n, linear += n, from += n) {
+        n = len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
+        v = 0;
+        memcpy(&v, from, n);
+        if (n == 8)
+            STORE64(cpu, op, linear, v);
+        else if (n == 4)
+            STORE32(cpu, op, linear, v);
+        else if (n == 2)
+            STORE16(cpu, op, linear, v);
+        else
+            STORE8(cpu, op, linear, v);
+    }
+}
+
+uint8_t *mem_host(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
+                  enum mmu_access access)
+{
+    struct tlb_entry *e = tlb_slot(cpu, linear);
+    uint64_t frame, gpa, page;
+
+    if (((linear + size - 1) & ~PAGE_OFFSET_MASK) == (access == MMU_WRITE ? e->write : e->read))
+        return (uint8_t *)(uintptr_t)(linear + e->addend);
+    cpu->op = op;
+    check_canonical(cpu, op, linear, 1);
+    if (first_part(linear, size) != size || cpu->watch_pages)
+        return NULL;
+    frame = translate(cpu, linear, access, cpu->view);
+    gpa = frame_gpa(cpu, frame, linear);
+    page = ram_page_of(cpu->ram, gpa);
+    if (page == UINT64_MAX || (access == MMU_WRITE && (cpu->ram->flags[page] & RAM_ROM)))
+        return NULL;
+    if (access != MMU_WRITE || before_store(cpu, op, page, gpa, size))
+        tlb_install(cpu, cpu->view, linear, frame, access, page);
+    return cpu->ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK);
+}
+
+/* Implicit supervisor accesses: SMAP applies whatever EFLAGS.AC is (SDM vol. 3, 4.6.1). */
+static enum mmu_view system_view(const struct cpu *cpu)
+{
+    return cpu->cr4 & CR4_SMAP ? MMU_KERNEL : MMU_KERNEL_AC;
+}
+
+uint64_t sys_read(struct cpu *cpu, uint64_t linear, unsigned size)
+{
+    if (first_part(linear, size) == size)
+        return read_in_page(cpu, NULL, linear, size, system_view(cpu));
+    return read_split(cpu, NULL, linear, size, system_view(cpu));
+}
+
+void sys_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size)
+{
+    if (first_part(linear, size) == size)
+        write_in_page(cpu, NULL, linear, value, size, system_view(cpu));
+    else
+        write_split(cpu, NULL, linear, value, size, system_view(cpu));
+}
+
+uint64_t mmu_fetch(struct cpu *cpu, uint64_t linear, uint64_t *gpa)
+{
+    enum mmu_view view = cpu->view == MMU_USER ? MMU_USER : MMU_KERNEL;
+    const struct tlb_entry *e = &cpu->tlbs[view][(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    uint64_t frame, page;
+
+    if ((linear & ~PAGE_OFFSET_MASK) == e->fetch)
+        return (uint64_t)((uintptr_t)(linear + e->addend) - (uintptr_t)cpu->ram->host);
+    frame = translate(cpu, linear, MMU_FETCH, view);
+    *gpa = frame_gpa(cpu, frame, linear);
+    page = ram_page_of(cpu->ram, *gpa);
+    if (page == UINT64_MAX)
+        return UINT64_MAX;
+    tlb_install(cpu, view, linear, frame, MMU_FETCH, page);
+    return page << PAGE_SHIFT | (linear & PAGE_OFFSET_MASK);
+}
+
+/* --- looking without touching --- */
+
+uint64_t cpu_peek_translate(const struct cpu *cpu, uint64_t linear)
+{
+    struct walk w = {.cpu = (struct cpu *)cpu, .linear = linear, .access = MMU_READ, .peek = true};
+
+    if (cpu->efer & EFER_LMA && !cpu_is_canonical(linear))
+        return UINT64_MAX;
+    walk(&w, true);
+    return w.fault ? UINT64_MAX : frame_gpa(cpu, w.frame, linear);
+}
+
+size_t cpu_peek(const struct cpu *cpu, uint64_t linear, void *out, size_t len)
+{
+    uint8_t *to = out;
+    size_t done = 0;
+
+    while (done < len) {
+        uint64_t gpa = cpu_peek_translate(cpu, linear + done);
+
+        if (gpa == UINT64_MAX)
+            break;
+        to[done] = ram_page_of(cpu->ram, gpa) == UINT64_MAX
+                       ? (uint8_t)bus_peek(cpu->memory, gpa, 1)
+                       : *ram_host(cpu->ram, gpa);
+        done++;
+    }
+    return done;
+}
+
+/* --- stores that touch page tables --- */
+
+bool mmu_store_changes_translation(const struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len)
+{
+    const uint8_t *base = cpu->ram->host + (page << PAGE_SHIFT);
+    size_t from = (size_t)(gpa & PAGE_OFFSET_MASK & ~3ULL);
+    size_t end = (size_t)(gpa & PAGE_OFFSET_MASK) + len;
+
+    if (cpu->blocks->page_epoch[page] != cpu->blocks->table_epoch)
+        return false;
+    /* Present entries have bit 0 set in one of their words, whichever size they are. */
+    for (; from < end; from += 4)
+        if (base[from] & PTE_P)
+            return true;
+    /* The high half of an 8-byte entry: look at its low half too. */
+    from = (size_t)(gpa & PAGE_OFFSET_MASK & ~7ULL);
+    return base[from] & PTE_P;
+}
+
+void cpu_before_flagged_store(struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len)
+{
+    struct block_cache *cache = cpu->blocks;
+    uint8_t flags = cpu->ram->flags[page];
+
+    if (flags & RAM_CODE)
+        blocks_store(cpu, page, gpa, len);
+    if (!(flags & RAM_TABLE) || cache->walking)
+        return;
+    if (mmu_store_changes_translation(cpu, page, gpa, len))
+        mmu_flush(cpu);
+    if (cache->page_epoch[page] != cache->table_epoch)
+        ram_clear_flag(cpu->ram, page, RAM_TABLE);
+}

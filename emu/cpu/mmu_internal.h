@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* What the MMU, the block cache and the engine know of each other. */
+#ifndef EMU_CPU_MMU_INTERNAL_H
+#define EMU_CPU_MMU_INTERNAL_H
+
+#include "interp_internal.h"
+
+#define CPU_PHYS_BITS 40
+
+static inline bool cpu_is_canonical(uint64_t linear)
+{
+    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+}
+
+/* ram.on_flagged_store for one CPU: drops code and translations that the store makes stale. */
+void cpu_before_flagged_store(struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len);
+
+/* Drops the write tags of a RAM page, or of all (UINT64_MAX). */
+void mmu_protect(struct cpu *cpu, uint64_t page);
+
+/* Whether a store of these bytes replaces a page-table entry that a cached translation may use. */
+bool mmu_store_changes_translation(const struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len);
+
+/* Where an instruction byte is in ram->host; UINT64_MAX when it is not in RAM, *gpa then says where.
+ * Faults as a fetch does. */
+uint64_t mmu_fetch(struct cpu *cpu, uint64_t linear, uint64_t *gpa);
+
+/* #AC, where CR0.AM, EFLAGS.AC and CPL 3 ask for it. */
+void mem_check_alignment(struct cpu *cpu, uint64_t linear, unsigned size);
+
+/* --- data breakpoints (DR0..DR3) --- */
+bool cpu_page_is_watched(const struct cpu *cpu, uint64_t page_linear);
+/* Notes a hit; the trap follows the instruction. Demands that the instruction is alone. */
+void cpu_watch_access(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
+                      bool write);
+
+/* --- block cache --- */
+
+#define BLOCK_HASH_BITS 14
+#define BLOCK_ARENA_BYTES (48u << 20)
+
+struct code_page {
+    struct block *blocks;   /* all that have bytes in the page, by page_next[] */
+    uint64_t mask;          /* a bit for each 64 bytes that hold decoded code */
+};
+
+struct block_cache {
+    struct block *hash[1u << BLOCK_HASH_BITS];
+    uint8_t *arena;
+    size_t used;
+    struct code_page *pages;    /* per RAM page */
+    uint32_t *page_epoch;       /* per RAM page: table_epoch at the last walk through it */
+    uint32_t table_epoch;
+    bool walking;               /* the store at hand is the walker's own */
+    uint64_t decoded, flushes, dropped; /* for --stats */
+    struct block *scratch;      /* a part of a block: partial budget, solo */
+};
+
+int blocks_init(struct cpu *cpu);
+void blocks_fini(struct cpu *cpu);
+void blocks_flush(struct cpu *cpu);
+/* The block at linear `rip` in the current mode, decoded if need be. Faults as fetching does. */
+struct block *blocks_lookup(struct cpu *cpu, uint64_t rip);
+/* Drops the code that [gpa, gpa + len) of a RAM page holds. */
+void blocks_store(struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len);
+/* Whether such a store drops code or changes a translation. */
+bool blocks_store_needs_solo(struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len);
+/* A block of `n` ops of `from`, starting with `first`, ended; valid until the next call. */
+struct block *blocks_part(struct cpu *cpu, const struct block *from, unsigned first, unsigned n);
+
+/* Chooses handler and operands for one decoded instruction. */
+void lower_insn(const struct cpu *cpu, const struct insn *in, struct op *op, unsigned off);
+extern op_fn op_end, op_undefined;
+
+/* --- engine and exceptions --- */
+
+enum unwind_reason { UNWIND_NONE = 0, UNWIND_FAULT = 1, UNWIND_SOLO = 2 };
+
+/* Delivers the exception noted in exc_*, cpu->rip being where it happened. Faults on the way become
+ * double and triple faults. False: triple fault, the CPU is in shutdown. */
+bool exception_deliver(struct cpu *cpu);
+/* Takes vector `vector` as an external interrupt. Same result. */
+bool interrupt_deliver(struct cpu *cpu, uint8_t vector);
+
+/* Settles rip, icount and solo after an unwind out of a block. */
+void engine_settle_fault(struct cpu *cpu);
+/* Lazy flags and clock into (and out of) the architectural state. */
+void engine_enter(struct cpu *cpu);
+void engine_leave(struct cpu *cpu);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest RAM and what is known of its pages. See emu/ram.h.
+ *
+ * Invariants: 1. sum is the sum of page_hash. 2. While tracking, a page without RAM_CLEAN is in
+ * `dirty` exactly once. 3. A page of zeros hashes to 0, so RAM that was never touched costs nothing,
+ * neither host memory nor hashing.
+ */
+#include <emu/ram.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <xxhash.h>
+
+#define MAX_LOW_BYTES (3ULL << 30)
+
+int ram_init(struct ram *ram, uint64_t bytes, uint64_t rom_bytes)
+{
+    void *host;
+
+    memset(ram, 0, sizeof(*ram));
+    ram->bytes = bytes;
+    ram->low_bytes = bytes < MAX_LOW_BYTES ? bytes : MAX_LOW_BYTES;
+    ram->rom_bytes = rom_bytes;
+    ram->npages = (bytes + rom_bytes) >> PAGE_SHIFT;
+    host = mmap(NULL, bytes + rom_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                -1, 0);
+    ram->flags = calloc(ram->npages, 1);
+    ram->page_hash = calloc(ram->npages, sizeof(*ram->page_hash));
+    ram->dirty = calloc(ram->npages, sizeof(*ram->dirty));
+    if (host == MAP_FAILED || ram->flags == NULL || ram->page_hash == NULL || ram->dirty == NULL) {
+        if (host != MAP_FAILED)
+            munmap(host, bytes + rom_bytes);
+        free(ram->flags);
+        free(ram->page_hash);
+        free(ram->dirty);
+        memset(ram, 0, sizeof(*ram));
+        return -1;
+    }
+    /* Guests touch memory everywhere: large host pages save host TLB misses. Advice only. */
+    madvise(host, bytes + rom_bytes, MADV_HUGEPAGE);
+    ram->host = host;
+    return 0;
+}
+
+void ram_fini(struct ram *ram)
+{
+    if (ram->host != NULL)
+        munmap(ram->host, ram->bytes + ram->rom_bytes);
+    free(ram->flags);
+    free(ram->page_hash);
+    free(ram->dirty);
+    memset(ram, 0, sizeof(*ram));
+}
+
+void ram_clear(struct ram *ram)
+{
+    /* Fresh zero pages from the host; every page then counts as stored to. */
+    madvise(ram->host, ram->bytes + ram->rom_bytes, MADV_DONTNEED);
+    memset(ram->flags, 0, ram->npages);
+    memset(ram->page_hash, 0, ram->npages * sizeof(*ram->page_hash));
+    ram->sum = 0;
+    ram->ndirty = 0;
+    ram->tracking = false;
+}
+
+void ram_load_rom(struct ram *ram, const uint8_t *data, size_t len)
+{
+    uint64_t page;
+
+    memcpy(ram->host + ram->bytes + ram->rom_bytes - len, data, len);
+    for (page = ram->bytes >> PAGE_SHIFT; page < ram->npages; page++)
+        ram->flags[page] |= RAM_ROM;
+}
+
+void ram_prepare_write(struct ram *ram, uint64_t gpa, size_t len)
+{
+    uint64_t page = ram_page_of(ram, gpa);
+    uint8_t flags = ram->flags[page];
+
+    if (flags == 0 || (flags & RAM_ROM))
+        return;
+    if (flags & (RAM_CODE | RAM_TABLE))
+        ram->on_flagged_store(ram->opaque, page, gpa, len);
+    if (flags & RAM_CLEAN) {
+        ram->flags[page] &= (uint8_t)~RAM_CLEAN;
+        ram->dirty[ram->ndirty++] = (uint32_t)page;
+    }
+}
+
+/* Whether [gpa, gpa + len) is RAM throughout. */
+static bool is_ram(const struct ram *ram, uint64_t gpa, size_t len)
+{
+    uint64_t end = gpa + len, page;
+
+    if (end < gpa)
+        return false;
+    for (page = gpa >> PAGE_SHIFT; page << PAGE_SHIFT < end; page++)
+        if (ram_page_of(ram, page << PAGE_SHIFT) == UINT64_MAX)
+            return false;
+    return true;
+}
+
+/* Bytes of [gpa, gpa + len) that lie in gpa's page. */
+static size_t within_page(uint64_t gpa, size_t len)
+{
+    size_t room = PAGE_BYTES - (size_t)(gpa & PAGE_OFFSET_MASK);
+
+    return len < room ? len : room;
+}
+
+bool ram_read(const struct ram *ram, uint64_t gpa, void *out, size_t len)
+{
+    uint8_t *to = out;
+
+    if (!is_ram(ram, gpa, len))
+        return false;
+    while (len > 0) {
+        size_t n = within_page(gpa, len);
+
+        memcpy(to, ram_host(ram, gpa), n);
+        to += n;
+        gpa += n;
+        len -= n;
+    }
+    return true;
+}
+
+bool ram_write(struct ram *ram, uint64_t gpa, const void *data, size_t len)
+{
+    const uint8_t *from = data;
+
+    if (!is_ram(ram, gpa, len))
+        return false;
+    while (len > 0) {
+        size_t n = within_page(gpa, len);
+
+        ram_prepare_write(ram, gpa, n);
+        if (!(ram->flags[ram_page_of(ram, gpa)] & RAM_ROM))
+            memcpy(ram_host(ram, gpa), from, n);
+        from += n;
+        gpa += n;
+        len -= n;
+    }
+    return true;
+}
+
+void ram_set_flag(struct ram *ram, uint64_t page, enum ram_page_flag flag)
+{
+    if (ram->flags[page] & flag)
+        return;
+    if (ram->flags[page] == 0)
+        ram->on_protect(ram->opaque, page);
+    ram->flags[page] |= (uint8_t)flag;
+}
+
+void ram_clear_flag(struct ram *ram, uint64_t page, enum ram_page_flag flag)
+{
+    ram->flags[page] &= (uint8_t)~flag;
+}
+
+static bool is_zero_page(const uint8_t *p)
+{
+    return p[0] == 0 && memcmp(p, p + 1, PAGE_BYTES - 1) == 0;
+}
+
+static void rehash(struct ram *ram, uint64_t page)
+{
+    const uint8_t *p = ram->host + (page << PAGE_SHIFT);
+    uint64_t hash = is_zero_page(p) ? 0 : XXH3_64bits_withSeed(p, PAGE_BYTES, page);
+
+    ram->sum += hash - ram->page_hash[page];
+    ram->page_hash[page] = hash;
+}
+
+/* Whether the host has ever given the page memory of its own; unknown counts as yes. */
+static void rehash_resident(struct ram *ram)
+{
+    enum { CHUNK = 4096 };
+    unsigned char resident[CHUNK];
+    uint64_t page, i, n;
+
+    for (page = 0; page < ram->npages; page += CHUNK) {
+        n = ram->npages - page < CHUNK ? ram->npages - page : CHUNK;
+        if (mincore(ram->host + (page << PAGE_SHIFT), n << PAGE_SHIFT, resident) != 0)
+            memset(resident, 1, sizeof(resident));
+        for (i = 0; i < n; i++)
+            if (resident[i] & 1)
+                rehash(ram, page + i);
+    }
+}
+
+uint64_t ram_digest(struct ram *ram)
+{
+    uint64_t i;
+
+    if (!ram->tracking) {
+        rehash_resident(ram);
+        for (i = 0; i < ram->npages; i++)
+            ram->flags[i] |= RAM_CLEAN;
+        ram->tracking = true;
+        ram->ndirty = 0;
+        ram->on_protect(ram->opaque, UINT64_MAX);
+        return ram->sum;
+    }
+    if (ram->ndirty == 0)
+        return ram->sum;
+    for (i = 0; i < ram->ndirty; i++) {
+        rehash(ram, ram->dirty[i]);
+        ram->flags[ram->dirty[i]] |= RAM_CLEAN;
+    }
+    ram->ndirty = 0;
+    ram->on_protect(ram->opaque, UINT64_MAX);
+    return ram->sum;
+}
