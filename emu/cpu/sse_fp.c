@@ -453,9 +453,17 @@ SIMD_KERNEL(k_addsubpd)
 }
 
 /*
- * Dot products: products of the elements that imm[7:4] names, zeros for the others, summed in pairs,
- * each step rounded and raising exceptions of its own.
+ * Dot products: products of the elements that imm[7:4] names, zeros for the others, summed in pairs.
+ * Each of the steps rounds, and raises exceptions of its own; an unmasked one ends the instruction.
  */
+static bool step_done(struct simd_env *env, struct fp_env *fp)
+{
+    finish(env, fp);
+    bool stop = (fp->flags & ~fp->masked & FP_ALL) != 0;
+    fp->flags = 0;
+    return !stop;
+}
+
 SIMD_KERNEL(k_dpps)
 {
     const union xmm a = *dst, b = *src;
@@ -463,11 +471,16 @@ SIMD_KERNEL(k_dpps)
     uint32_t p[4];
 
     EACH(4) p[i] = (imm >> (4 + i)) & 1 ? f32_mul(&fp, a.d[i], b.d[i]) : 0;
+    if (!step_done(env, &fp))
+        return;
     uint32_t lo = f32_add(&fp, p[0], p[1]), hi = f32_add(&fp, p[2], p[3]);
+    if (!step_done(env, &fp))
+        return;
     uint32_t sum = f32_add(&fp, lo, hi);
     EACH(4) dst->d[i] = (imm >> i) & 1 ? sum : 0;
     finish(env, &fp);
 }
+
 SIMD_KERNEL(k_dppd)
 {
     const union xmm a = *dst, b = *src;
@@ -475,6 +488,8 @@ SIMD_KERNEL(k_dppd)
     uint64_t p[2];
 
     EACH(2) p[i] = (imm >> (4 + i)) & 1 ? f64_mul(&fp, a.q[i], b.q[i]) : 0;
+    if (!step_done(env, &fp))
+        return;
     uint64_t sum = f64_add(&fp, p[0], p[1]);
     EACH(2) dst->q[i] = (imm >> i) & 1 ? sum : 0;
     finish(env, &fp);

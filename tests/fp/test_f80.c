@@ -344,6 +344,8 @@ static void case_compare(uint16_t cw, struct operand_source *src)
         HOST_STORE(insn, cw, a, want_);                                                            \
         host.st0 = f80(0, (uint64_t)want_);                                                        \
         unsigned unmasked_ = env.flags & ~env.masked;                                              \
+        if (unmasked_ & (FP_OE | FP_UE)) /* PE then differs between processors */                  \
+            host.sw = (uint16_t)((host.sw & ~FP_PE) | (env.flags & FP_PE));                        \
         if ((host.sw & FP_ALL) != env.flags || (!(unmasked_ & (stored)) && got_ != want_) ||       \
             (!(unmasked_ & (stored)) && ((host.sw & FSW_C1) != 0) != env.rounded_up))              \
             mismatch(insn, cw, a, a, f80(0, (uint64_t)got_), &env);                                \
