@@ -540,6 +540,16 @@ static void replies_go_before_scan_codes(void **state)
     assert_bytes(f, "ee 1e ");
 }
 
+static void a_command_ends_the_answer_to_the_one_before(void **state)
+{
+    struct fixture *f = *state;
+
+    out(f, DATA, 0xf2);
+    assert_int_equal(next_byte(f), 0xfa);
+    out(f, DATA, 0xee); /* the identity is not sent any more */
+    assert_bytes(f, "ee ");
+}
+
 static void the_scan_code_set_can_be_read_and_chosen(void **state)
 {
     struct fixture *f = *state;
@@ -715,6 +725,7 @@ int main(void)
         TEST(leds_and_typematic_take_an_argument),
         TEST(disable_stops_scanning_and_enable_starts_it),
         TEST(replies_go_before_scan_codes),
+        TEST(a_command_ends_the_answer_to_the_one_before),
         TEST(the_scan_code_set_can_be_read_and_chosen),
         TEST(set_3_has_one_code_a_key_and_releases_for_some),
         TEST(set_3_key_types_can_be_set_for_all_and_for_one),
