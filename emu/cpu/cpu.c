@@ -75,7 +75,7 @@ static const struct field cpu_fields[] = {
     FIELD(struct cpu, sipi_vector, FIELD_U32),
     FIELD(struct cpu, nmi_blocked, FIELD_U32),
     FIELD(struct cpu, trap_dr6, FIELD_U32),
-    FIELD_SUB(struct cpu, fpu, &fpu_desc),
+    FIELD_SUB(struct cpu, fpu, &fpu_state_desc),
 };
 
 static int cpu_post_load(void *obj)

@@ -9,8 +9,8 @@
  *   - in 64-bit code the ES, CS, SS and DS overrides are as if absent;
  *   - near branches in 64-bit code ignore 66h, as on Intel CPUs;
  *   - MOV to and from control and debug registers ignores ModRM.mod;
- *   - VEX, EVEX and XOP prefixes are undefined, which needs no code: their first bytes are LES, LDS,
- *     BOUND and POP, and every encoding that is not one of these four is undefined anyway.
+ *   - VEX, EVEX and XOP prefixes are undefined, which needs no code: their first bytes are LES,
+ *     LDS, BOUND and POP, and every encoding that is not one of these is undefined anyway.
  *
  * Invariants:
  *   1. No byte at or past `limit` = min(n, 15) is read.
@@ -48,11 +48,11 @@ struct decoder {
 };
 
 /* What a form does with reg and rm beyond reading general registers. */
-#define FR_REG    0x01u /* has a reg operand that REX.R extends */
-#define FR_REG_7  0x02u /* has a reg operand of eight: MMX, segment registers */
-#define FR_RM     0x04u
-#define FR_RM_7   0x08u
-#define FR_LOCK   0x10u /* destination is rm */
+#define FR_REG   0x01u /* has a reg operand that REX.R extends */
+#define FR_REG_7 0x02u /* has a reg operand of eight: MMX, segment registers */
+#define FR_RM    0x04u
+#define FR_RM_7  0x08u
+#define FR_LOCK  0x10u /* destination is rm */
 
 static const uint8_t form_regs[FORM_COUNT] = {
     [FORM_RM] = FR_RM | FR_LOCK,

@@ -3,8 +3,8 @@
  * The opcode maps (Intel SDM vol. 2, appendix A), for a CPU of the x86-64-v2 level.
  *
  * Not here, so undefined: VMX but for VMCALL, SVM, SMX, SGX, CET (its hint NOPs are NOPs), MPX
- * (likewise), TSX, AES, PCLMULQDQ, SHA, GFNI, ADX, PKU, 3DNow!, SSE4a, CLFLUSHOPT, CLWB, XSAVES, all
- * of VEX, EVEX and XOP. TZCNT, LZCNT and WBNOINVD are BSF, BSR and WBINVD with a prefix that does
+ * (likewise), TSX, AES, PCLMULQDQ, SHA, GFNI, ADX, PKU, 3DNow!, SSE4a, CLFLUSHOPT, CLWB, XSAVES,
+ * all of VEX, EVEX and XOP. TZCNT, LZCNT and WBNOINVD are BSF, BSR and WBINVD with a prefix that does
  * nothing, as on CPUs without them.
  */
 #include "decode_internal.h"
@@ -260,7 +260,8 @@ const struct dec_entry dec_map_one[256] = {
     [0xd5] = NM(AAD, IMM, B, UB, F_NO64),
     [0xd6] = NM(SALC, NONE, B, NONE, F_NO64),
     [0xd7] = NM(XLAT, NONE, B, NONE, F_SEG),
-    [0xd8] = MEM_REG(BY(REG, ST0_M, D, NONE, 0, x87_arith), BY(REG, ST0_STI, X, NONE, 0, x87_arith)),
+    [0xd8] = MEM_REG(BY(REG, ST0_M, D, NONE, 0, x87_arith),
+                     BY(REG, ST0_STI, X, NONE, 0, x87_arith)),
     [0xd9] = X87(x87_d9_mem, x87_d9_reg),
     [0xda] = X87_ARITH(x87_int_arith, D, x87_da_reg),
     [0xdb] = X87(x87_db_mem, x87_db_reg),
@@ -476,7 +477,8 @@ const struct dec_entry dec_map_0f[256] = {
     [0xc4] = PFX(XI(PINSRW, P_RM_IMM, W), XI(PINSRW, X_RM_IMM, W), U, U),
     [0xc5] = PFX(MR(PEXTRW, R_P_IMM, Q, UB, F_REG), MR(PEXTRW, R_X_IMM, X, UB, F_REG), U, U),
     [0xc6] = PFX(XI(SHUFPS, X_XM_IMM, X), XI(SHUFPD, X_XM_IMM, X), U, U),
-    [0xc7] = MEM_REG(GROUP(U, SEL(REX_W, MR(CMPXCHG8B, M, Q, NONE, 0), MR(CMPXCHG16B, M, X, NONE, 0)),
+    [0xc7] = MEM_REG(GROUP(U,
+                           SEL(REX_W, MR(CMPXCHG8B, M, Q, NONE, 0), MR(CMPXCHG16B, M, X, NONE, 0)),
                            U, U, NP_M(XSAVEC, Y), U, U, U),
                      GROUP(U, U, U, U, U, U,
                            PFX(MR(RDRAND, RM, V, NONE, 0), MR(RDRAND, RM, V, NONE, 0), U, U),

@@ -49,11 +49,11 @@ static void fill_op(const struct cpu *cpu, const struct insn *in, struct op *op,
     op->off = (uint16_t)off;
     op->len = in->len;
     op->scale = in->scale;
-    op->opsize = in->opsize;
-    op->addrsize = in->addrsize;
-    op->seg = in->seg & 7;
+    op->opsize = in->opsize & 7u;
+    op->addrsize = in->addrsize & 7u;
+    op->seg = in->seg & 7u;
     op->mem = (in->flags & INSN_MEM) != 0;
-    op->rep = in->flags & INSN_REP ? 1 : in->flags & INSN_REPNE ? 2 : 0;
+    op->rep = (in->flags & INSN_REP ? 1u : in->flags & INSN_REPNE ? 2u : 0u) & 3u;
     op->lock = (in->flags & INSN_LOCK) != 0;
     op->flat = mode_code_size(cpu->mode) == CODE_64 ? in->seg < SEG_FS
                                                     : (cpu->mode & MODE_FLAT) && in->seg < SEG_FS;
@@ -61,7 +61,7 @@ static void fill_op(const struct cpu *cpu, const struct insn *in, struct op *op,
 }
 
 /* Instructions that the table knows and nothing here executes: #UD, counted by name. */
-const struct op *op_unimplemented(struct cpu *cpu, const struct op *op)
+static const struct op *op_unimplemented(struct cpu *cpu, const struct op *op)
 {
     raise_unimplemented(cpu, op);
 }
