@@ -11,8 +11,8 @@
  * the table `exceptions`, each with its reason; anything else fails and prints the bytes.
  *
  * Zydis knows every instruction set; an instruction of one that the CPU model lacks (by Zydis's
- * meta.isa_ext) is expected to be undefined. Its modes that turn hint NOPs, BSF, BSR and WBINVD into
- * newer instructions are off.
+ * meta.isa_ext) is expected to be undefined. Its modes that turn hint NOPs, BSF, BSR and WBINVD
+ * into newer instructions are off.
  */
 #include <elf.h>
 #include <emu/insn.h>
@@ -143,8 +143,9 @@ static bool name_matches(const struct pair *p)
     if (in->id == INSN_JCXZ)
         expected = (const char *[]){"", "jcxz", "jecxz", "jrcxz"}[in->addrsize];
     for (size_t i = 0; i < sizeof(renamed) / sizeof(renamed[0]); i++) {
-        if (renamed[i].id == in->id && (renamed[i].opsize == ANY || renamed[i].opsize == in->opsize))
-            expected = renamed[i].name;
+        const struct renamed *r = &renamed[i];
+        if (r->id == in->id && (r->opsize == ANY || r->opsize == in->opsize))
+            expected = r->name;
     }
     if (named(p, expected))
         return true;
