@@ -3,108 +3,109 @@
  * The PS/2 keyboard controller and its keyboard.
  *
  * Modelled: IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device
- * Controller" and "Keyboards": ports 60h and 64h, the command byte, self tests, A20 and reset through
- * the output port, translation from scan code set 2 to set 1, the keyboard's commands and its three
- * scan code sets.
+ * Controller" and "Keyboards": ports 60h and 64h, the command byte, self tests, A20 and reset
+ * through the output port, translation from scan code set 2 to set 1, the keyboard's commands and
+ * its three scan code sets.
  *
- * A byte takes one transfer time (eleven bits of the serial line) from keyboard or mouse to the output
- * buffer, and the next one sets out when the buffer has been read, so a handler that reads port 60h
- * twice gets the same byte twice. The controller's own replies appear at once; one that finds the
- * buffer full waits for it. The keyboard answers commands ahead of the scan codes that it holds.
+ * A byte takes one transfer time (eleven bits of the serial line) from keyboard or mouse to the
+ * output buffer, and the next one sets out when the buffer has been read, so a handler that reads
+ * port 60h twice gets the same byte twice. The controller's own replies appear at once; one that
+ * finds the buffer full waits for it. The keyboard answers commands ahead of the scan codes that it
+ * holds.
  *
  * Nothing attached to the auxiliary port: a byte for it gives FEh with the timeout bit, as the
  * controller does when no device pulls the clock.
  *
  * Not modelled: the password, the keyboard lock (never locked), the input buffer (a command is done
- * when the write is, so IBF reads 0), diagnostic dump, the polling of input port bits (C1h, C2h) and
- * typematic repeat: the source of INPUT_KEY sends repeats. Of the key types of set 3 only "reports its
- * release" has an effect.
+ * when the write is, so IBF reads 0), diagnostic dump, the polling of input port bits (C1h, C2h)
+ * and typematic repeat: the source of INPUT_KEY sends repeats. Of the key types of set 3 only
+ * "reports its release" has an effect.
  *
  * Invariants: 1. The transfer timer is armed exactly when the buffer is empty and a byte may come.
- * 2. reply_waits implies output_full. 3. irq1 and irq12 have the levels of i8042_irq_level after every
- * entry point.
+ * 2. reply_waits implies output_full. 3. irq1 and irq12 have the levels of i8042_irq_level after
+ * every entry point.
  */
 #include <devices/i8042.h>
 
 #include <string.h>
 
-#define PORT_DATA 0x60
+#define PORT_DATA    0x60
 #define PORT_COMMAND 0x64
 
-#define STATUS_OBF 0x01
-#define STATUS_SYSTEM 0x04
-#define STATUS_COMMAND 0x08
+#define STATUS_OBF      0x01
+#define STATUS_SYSTEM   0x04
+#define STATUS_COMMAND  0x08
 #define STATUS_UNLOCKED 0x10
-#define STATUS_AUX 0x20
-#define STATUS_TIMEOUT 0x40
+#define STATUS_AUX      0x20
+#define STATUS_TIMEOUT  0x40
 
-#define CCB_INT 0x01
-#define CCB_AUX_INT 0x02
-#define CCB_SYSTEM 0x04
-#define CCB_DISABLE 0x10
+#define CCB_INT         0x01
+#define CCB_AUX_INT     0x02
+#define CCB_SYSTEM      0x04
+#define CCB_DISABLE     0x10
 #define CCB_AUX_DISABLE 0x20
-#define CCB_TRANSLATE 0x40
+#define CCB_TRANSLATE   0x40
 
 #define OUTPUT_NO_RESET 0x01
-#define OUTPUT_A20 0x02
-#define OUTPUT_OBF 0x10
-#define OUTPUT_AUX_OBF 0x20
-#define OUTPUT_KEPT 0xcf
-#define INPUT_PORT 0xa0 /* not locked, and the manufacturing jumper is out */
+#define OUTPUT_A20      0x02
+#define OUTPUT_OBF      0x10
+#define OUTPUT_AUX_OBF  0x20
+#define OUTPUT_KEPT     0xcf
+#define INPUT_PORT      0xa0 /* not locked, and the manufacturing jumper is out */
 
-#define CTL_READ_RAM 0x20       /* ..3Fh */
-#define CTL_WRITE_RAM 0x60      /* ..7Fh */
-#define CTL_TEST_PASSWORD 0xa4
-#define CTL_AUX_DISABLE 0xa7
-#define CTL_AUX_ENABLE 0xa8
-#define CTL_AUX_TEST 0xa9
-#define CTL_SELF_TEST 0xaa
-#define CTL_KBD_TEST 0xab
-#define CTL_KBD_DISABLE 0xad
-#define CTL_KBD_ENABLE 0xae
-#define CTL_READ_INPUT 0xc0
-#define CTL_READ_OUTPUT 0xd0
-#define CTL_WRITE_OUTPUT 0xd1
+#define CTL_READ_RAM         0x20 /* ..3Fh */
+#define CTL_WRITE_RAM        0x60 /* ..7Fh */
+#define CTL_TEST_PASSWORD    0xa4
+#define CTL_AUX_DISABLE      0xa7
+#define CTL_AUX_ENABLE       0xa8
+#define CTL_AUX_TEST         0xa9
+#define CTL_SELF_TEST        0xaa
+#define CTL_KBD_TEST         0xab
+#define CTL_KBD_DISABLE      0xad
+#define CTL_KBD_ENABLE       0xae
+#define CTL_READ_INPUT       0xc0
+#define CTL_READ_OUTPUT      0xd0
+#define CTL_WRITE_OUTPUT     0xd1
 #define CTL_WRITE_KBD_BUFFER 0xd2
 #define CTL_WRITE_AUX_BUFFER 0xd3
-#define CTL_WRITE_AUX 0xd4
-#define CTL_A20_CLOSE 0xdd
-#define CTL_A20_OPEN 0xdf
-#define CTL_READ_TEST 0xe0
-#define CTL_PULSE 0xf0          /* ..FFh: bits 0..3 low are pulsed low */
+#define CTL_WRITE_AUX        0xd4
+#define CTL_A20_CLOSE        0xdd
+#define CTL_A20_OPEN         0xdf
+#define CTL_READ_TEST        0xe0
+#define CTL_PULSE            0xf0 /* ..FFh: bits 0..3 low are pulsed low */
 
-#define KBD_LEDS 0xed
-#define KBD_ECHO 0xee
-#define KBD_SET 0xf0
-#define KBD_ID 0xf2
-#define KBD_TYPEMATIC 0xf3
-#define KBD_ENABLE 0xf4
-#define KBD_DISABLE 0xf5
-#define KBD_DEFAULTS 0xf6
-#define KBD_ALL_TYPEMATIC 0xf7
-#define KBD_ALL_BREAK 0xf8
-#define KBD_ALL_MAKE 0xf9
+#define KBD_LEDS                0xed
+#define KBD_ECHO                0xee
+#define KBD_SET                 0xf0
+#define KBD_ID                  0xf2
+#define KBD_TYPEMATIC           0xf3
+#define KBD_ENABLE              0xf4
+#define KBD_DISABLE             0xf5
+#define KBD_DEFAULTS            0xf6
+#define KBD_ALL_TYPEMATIC       0xf7
+#define KBD_ALL_BREAK           0xf8
+#define KBD_ALL_MAKE            0xf9
 #define KBD_ALL_TYPEMATIC_BREAK 0xfa
-#define KBD_KEY_TYPEMATIC 0xfb
-#define KBD_KEY_BREAK 0xfc
-#define KBD_KEY_MAKE 0xfd
-#define KBD_RESEND 0xfe
-#define KBD_RESET 0xff
+#define KBD_KEY_TYPEMATIC       0xfb
+#define KBD_KEY_BREAK           0xfc
+#define KBD_KEY_MAKE            0xfd
+#define KBD_RESEND              0xfe
+#define KBD_RESET               0xff
 
-#define REPLY_ACK 0xfa
-#define REPLY_RESEND 0xfe
-#define REPLY_BAT 0xaa
+#define REPLY_ACK         0xfa
+#define REPLY_RESEND      0xfe
+#define REPLY_BAT         0xaa
 #define REPLY_NO_PASSWORD 0xf1
-#define REPLY_SELF_TEST 0x55
+#define REPLY_SELF_TEST   0x55
 
-#define CODE_E0 0xe0
-#define CODE_E1 0xe1
-#define CODE_RELEASE 0xf0
-#define PAUSE_SKIP 7        /* bytes of Pause after the first E1h */
-#define SET3_PAUSE 0x62
+#define CODE_E0          0xe0
+#define CODE_E1          0xe1
+#define CODE_RELEASE     0xf0
+#define PAUSE_SKIP       7 /* bytes of Pause after the first E1h */
+#define SET3_PAUSE       0x62
 #define LONGEST_SEQUENCE 8
 
-#define TRANSFER_NS 660000ULL   /* eleven bits at 16.7 kHz */
+#define TRANSFER_NS  660000ULL  /* eleven bits at 16.7 kHz */
 #define SELF_TEST_NS 4000000ULL /* the standard allows 500 ms; nobody gains by waiting */
 
 /* --- scan codes --- */
@@ -134,10 +135,10 @@ static const struct code_pair set3_plain[] = {
 };
 
 static const struct code_pair set3_e0[] = {
-    {0x11, 0x39}, {0x14, 0x58}, {0x70, 0x67}, {0x71, 0x64}, {0x6c, 0x6e}, {0x69, 0x65},
-    {0x7d, 0x6f}, {0x7a, 0x6d}, {0x6b, 0x61}, {0x75, 0x63}, {0x72, 0x60}, {0x74, 0x6a},
-    {0x4a, 0x77}, {0x5a, 0x79}, {0x7c, 0x57}, {0x1f, 0x8b}, {0x27, 0x8c}, {0x2f, 0x8d},
-    {0x7e, 0x62},
+    {0x11, 0x39}, {0x14, 0x58}, {0x70, 0x67}, {0x71, 0x64}, {0x6c, 0x6e},
+    {0x69, 0x65}, {0x7d, 0x6f}, {0x7a, 0x6d}, {0x6b, 0x61}, {0x75, 0x63},
+    {0x72, 0x60}, {0x74, 0x6a}, {0x4a, 0x77}, {0x5a, 0x79}, {0x7c, 0x57},
+    {0x1f, 0x8b}, {0x27, 0x8c}, {0x2f, 0x8d}, {0x7e, 0x62},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -197,8 +198,8 @@ static const struct field keyboard_fields[] = {
     FIELD(struct ps2_keyboard, scanning, FIELD_BOOL),
     FIELD(struct ps2_keyboard, testing, FIELD_BOOL),
 };
-static const struct state_desc keyboard_desc =
-    STATE_DESC("ps2-keyboard", 1, struct ps2_keyboard, keyboard_fields, keyboard_post_load);
+static const struct state_desc keyboard_desc = STATE_DESC("ps2-keyboard", 1, struct ps2_keyboard,
+                                                          keyboard_fields, keyboard_post_load);
 
 static int i8042_post_load(void *obj)
 {
@@ -224,8 +225,8 @@ static const struct field i8042_fields[] = {
     FIELD(struct i8042, reply_timeout, FIELD_BOOL),
     FIELD(struct i8042, translate_release, FIELD_BOOL),
 };
-const struct state_desc i8042_desc =
-    STATE_DESC("i8042", 1, struct i8042, i8042_fields, i8042_post_load);
+const struct state_desc i8042_desc = STATE_DESC("i8042", 1, struct i8042, i8042_fields,
+                                                i8042_post_load);
 
 /* --- keyboard: what it sends --- */
 
@@ -302,7 +303,10 @@ static void key_set3(struct ps2_keyboard *k, uint8_t byte)
     switch (byte) {
     case CODE_RELEASE: k->release = true; return;
     case CODE_E0: k->prefix = CODE_E0; return;
-    case CODE_E1: k->pause_left = PAUSE_SKIP; code = SET3_PAUSE; break;
+    case CODE_E1:
+        k->pause_left = PAUSE_SKIP;
+        code = SET3_PAUSE;
+        break;
     default: code = set3_code(k->prefix, byte); break;
     }
     if (k->release && code != 0 && (k->set3_break[code / 8] & (1u << code % 8))) {
@@ -339,7 +343,8 @@ static void set_key_break(struct ps2_keyboard *k, uint8_t code, bool on)
 /* Power-on defaults but for scanning, which depends on who asks. */
 static void keyboard_defaults(struct ps2_keyboard *k)
 {
-    static const uint8_t with_break[] = {0x11, 0x12, 0x14, 0x19, 0x59}; /* Ctrl, Shifts, Caps, Alt */
+    static const uint8_t with_break[] = {0x11, 0x12, 0x14, 0x19,
+                                         0x59}; /* Ctrl, Shifts, Caps, Alt */
 
     keyboard_clear(k);
     memset(k->set3_break, 0, sizeof(k->set3_break));
@@ -736,8 +741,8 @@ uint8_t i8042_leds(const struct i8042 *s)
 /* --- life cycle --- */
 
 /*
- * What firmware leaves: both self tests passed, keyboard interface and interrupt on, translation on,
- * auxiliary port off, A20 open.
+ * What firmware leaves: both self tests passed, keyboard interface and interrupt on, translation
+ * on, auxiliary port off, A20 open.
  */
 void i8042_reset(void *obj)
 {

@@ -2,54 +2,54 @@
 /*
  * The 8254 programmable interval timer.
  *
- * Modelled: Intel 8254 data sheet (order 231164): three counters, modes 0 to 5, BCD, the counter latch
- * and read-back commands, byte-wise access, GATE; and the PC's port 61h, which gates channel 2 and
- * shows its OUT. CLK is 1193182 Hz of virtual time from power-on; its pulses are numbered, and a
- * pulse's time is ticks_to_ns(number), so nothing drifts.
+ * Modelled: Intel 8254 data sheet (order 231164): three counters, modes 0 to 5, BCD, the counter
+ * latch and read-back commands, byte-wise access, GATE; and the PC's port 61h, which gates channel
+ * 2 and shows its OUT. CLK is 1193182 Hz of virtual time from power-on; its pulses are numbered,
+ * and a pulse's time is ticks_to_ns(number), so nothing drifts.
  *
- * Nothing ticks. A channel remembers at which pulse it began to count from what, and everything else
- * (the counting element CE, OUT, the next edge) is arithmetic on the pulse number. channel_sync()
- * moves that beginning forward over whole periods and notes a terminal count that was passed; it
- * changes no answer, only from where it is computed. A timer runs for channel 0 alone, whose OUT is an
- * interrupt line; it fires at each edge of OUT.
+ * Nothing ticks. A channel remembers at which pulse it began to count from what, and everything
+ * else (the counting element CE, OUT, the next edge) is arithmetic on the pulse number.
+ * channel_sync() moves that beginning forward over whole periods and notes a terminal count that
+ * was passed; it changes no answer, only from where it is computed. A timer runs for channel 0
+ * alone, whose OUT is an interrupt line; it fires at each edge of OUT.
  *
- * A count or trigger takes effect at the pulse after it, as in the data sheet's diagrams: mode 0's OUT
- * goes high N + 1 pulses after N is written.
+ * A count or trigger takes effect at the pulse after it, as in the data sheet's diagrams: mode 0's
+ * OUT goes high N + 1 pulses after N is written.
  *
- * Not modelled: the speaker makes no sound. Reading port 43h gives FFh. Counts of 1 in modes 2 and 3
- * are illegal by the data sheet and act as 2. GATE going low in mode 4's one pulse of OUT ends that
- * pulse. The refresh toggle of port 61h follows the 18-pulse period that firmware gives channel 1,
- * whatever the guest does to channel 1.
+ * Not modelled: the speaker makes no sound. Reading port 43h gives FFh. Counts of 1 in modes 2 and
+ * 3 are illegal by the data sheet and act as 2. GATE going low in mode 4's one pulse of OUT ends
+ * that pulse. The refresh toggle of port 61h follows the 18-pulse period that firmware gives
+ * channel 1, whatever the guest does to channel 1.
  *
- * Invariants: 1. start and reload are 1..65536 in every channel that was loaded (start may be 0 when
- * a paused count resumes at its end). 2. The timer is armed for the first edge of channel 0's OUT
- * after now, and irq0 has OUT's level, after every entry point.
+ * Invariants: 1. start and reload are 1..65536 in every channel that was loaded (start may be 0
+ * when a paused count resumes at its end). 2. The timer is armed for the first edge of channel 0's
+ * OUT after now, and irq0 has OUT's level, after every entry point.
  */
 #include <devices/i8254.h>
 
-#define BASE_PORT 0x40
+#define BASE_PORT      0x40
 #define CONTROL_OFFSET 3
-#define PORT61 0x61
+#define PORT61         0x61
 
-#define CONTROL_BCD 0x01
+#define CONTROL_BCD           0x01
 #define CONTROL_MODE(control) (((control) >> 1) & 7)
-#define CONTROL_RW(control) (((control) >> 4) & 3)
-#define CONTROL_SC(value) ((value) >> 6)
-#define CONTROL_KEPT 0x3f
-#define RW_LSB 1
-#define RW_MSB 2
-#define RW_BOTH 3
-#define SC_READ_BACK 3
-#define READ_BACK_NO_COUNT 0x20
-#define READ_BACK_NO_STATUS 0x10
-#define STATUS_OUT 0x80
-#define STATUS_NULL 0x40
+#define CONTROL_RW(control)   (((control) >> 4) & 3)
+#define CONTROL_SC(value)     ((value) >> 6)
+#define CONTROL_KEPT          0x3f
+#define RW_LSB                1
+#define RW_MSB                2
+#define RW_BOTH               3
+#define SC_READ_BACK          3
+#define READ_BACK_NO_COUNT    0x20
+#define READ_BACK_NO_STATUS   0x10
+#define STATUS_OUT            0x80
+#define STATUS_NULL           0x40
 
-#define PORT61_GATE2 0x01
+#define PORT61_GATE2    0x01
 #define PORT61_WRITABLE 0x0f
-#define PORT61_REFRESH 0x10
-#define PORT61_OUT2 0x20
-#define REFRESH_TICKS 18
+#define PORT61_REFRESH  0x10
+#define PORT61_OUT2     0x20
+#define REFRESH_TICKS   18
 
 #define NO_TICK UINT64_MAX
 
@@ -94,15 +94,15 @@ static const struct field channel_fields[] = {
     FIELD(struct i8254_channel, held_out, FIELD_BOOL),
     FIELD(struct i8254_channel, gate, FIELD_BOOL),
 };
-static const struct state_desc channel_desc =
-    STATE_DESC("i8254-channel", 1, struct i8254_channel, channel_fields, NULL);
+static const struct state_desc channel_desc = STATE_DESC("i8254-channel", 1, struct i8254_channel,
+                                                         channel_fields, NULL);
 
 static const struct field i8254_fields[] = {
     FIELD_SUBS(struct i8254, ch, &channel_desc),
     FIELD(struct i8254, port61, FIELD_U8),
 };
-const struct state_desc i8254_desc =
-    STATE_DESC("i8254", 1, struct i8254, i8254_fields, i8254_post_load);
+const struct state_desc i8254_desc = STATE_DESC("i8254", 1, struct i8254, i8254_fields,
+                                                i8254_post_load);
 
 /* --- one channel: pure helpers --- */
 
@@ -606,8 +606,8 @@ static void channel0_edge(void *opaque)
 
 /*
  * The data sheet leaves a counter undefined until it is programmed. A kernel that is loaded without
- * firmware expects what firmware leaves: channel 0 at 18.2 Hz in mode 3, channel 1 refreshing memory,
- * channel 2 set for the speaker and its gate shut.
+ * firmware expects what firmware leaves: channel 0 at 18.2 Hz in mode 3, channel 1 refreshing
+ * memory, channel 2 set for the speaker and its gate shut.
  */
 void i8254_reset(void *obj)
 {

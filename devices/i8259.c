@@ -2,38 +2,38 @@
 /*
  * Two 8259A interrupt controllers in cascade.
  *
- * Modelled: Intel 8259A data sheet (order 231468), all of ICW1-4 and OCW1-3: fully nested and special
- * fully nested mode, automatic end of interrupt, specific, non-specific and automatic rotation,
- * special mask, poll, the default IR7 of a request that went away; and the ELCR of Intel's PCI
- * bridges (82371AB data sheet, 4D0h/4D1h). As there, ELCR alone chooses edge or level and ICW1's LTIM
- * is kept but has no effect.
+ * Modelled: Intel 8259A data sheet (order 231468), all of ICW1-4 and OCW1-3: fully nested and
+ * special fully nested mode, automatic end of interrupt, specific, non-specific and automatic
+ * rotation, special mask, poll, the default IR7 of a request that went away; and the ELCR of
+ * Intel's PCI bridges (82371AB data sheet, 4D0h/4D1h). As there, ELCR alone chooses edge or level
+ * and ICW1's LTIM is kept but has no effect.
  *
  * A request must stay high until it is acknowledged, in edge mode too: the data sheet has the latch
  * follow the input down, and gives IR7 when the CPU asks for a request that is gone.
  *
  * Not modelled: MCS-80/85 mode (ICW4's uPM = 0 still gives a one-byte vector), buffered mode (a pin
- * without a meaning on this board), a slave at any other pin than 2. When the master's ICW3 names an
- * input whose slave does not answer, the vector is that of a floating bus, FFh.
+ * without a meaning on this board), a slave at any other pin than 2. When the master's ICW3 names
+ * an input whose slave does not answer, the vector is that of a floating bus, FFh.
  *
  * Invariants: 1. INT of either chip is a pure function of its state. 2. The master's pin 2 carries
  * the slave's INT after every entry point. 3. latch is a subset of lines.
  */
 #include <devices/i8259.h>
 
-#define CASCADE_PIN 2
+#define CASCADE_PIN  2
 #define FLOATING_BUS 0xff
 
-#define ICW1_IC4 0x01  /* ICW4 follows */
-#define ICW1_SNGL 0x02 /* no cascade: no ICW3 */
-#define ICW1_D4 0x10   /* an even-port write with it is ICW1 */
-#define ICW4_AEOI 0x02
-#define ICW4_SFNM 0x10
-#define OCW_D3 0x08    /* an even-port write without D4: OCW3 with it, OCW2 without */
-#define OCW3_RIS 0x01
-#define OCW3_RR 0x02
-#define OCW3_P 0x04
-#define OCW3_SMM 0x20
-#define OCW3_ESMM 0x40
+#define ICW1_IC4     0x01 /* ICW4 follows */
+#define ICW1_SNGL    0x02 /* no cascade: no ICW3 */
+#define ICW1_D4      0x10 /* an even-port write with it is ICW1 */
+#define ICW4_AEOI    0x02
+#define ICW4_SFNM    0x10
+#define OCW_D3       0x08 /* an even-port write without D4: OCW3 with it, OCW2 without */
+#define OCW3_RIS     0x01
+#define OCW3_RR      0x02
+#define OCW3_P       0x04
+#define OCW3_SMM     0x20
+#define OCW3_ESMM    0x40
 #define POLL_REQUEST 0x80
 
 /* ELCR bits that can be set: the inputs 0, 1, 2, 8 and 13 are edge-sensitive for good. */
@@ -70,14 +70,14 @@ static const struct field i8259_chip_fields[] = {
     FIELD(struct i8259_chip, poll, FIELD_BOOL),
     FIELD(struct i8259_chip, read_isr, FIELD_BOOL),
 };
-static const struct state_desc i8259_chip_desc =
-    STATE_DESC("i8259-chip", 1, struct i8259_chip, i8259_chip_fields, NULL);
+static const struct state_desc i8259_chip_desc = STATE_DESC("i8259-chip", 1, struct i8259_chip,
+                                                            i8259_chip_fields, NULL);
 
 static const struct field i8259_fields[] = {
     FIELD_SUBS(struct i8259_pair, chip, &i8259_chip_desc),
 };
-const struct state_desc i8259_desc =
-    STATE_DESC("i8259", 1, struct i8259_pair, i8259_fields, i8259_post_load);
+const struct state_desc i8259_desc = STATE_DESC("i8259", 1, struct i8259_pair, i8259_fields,
+                                                i8259_post_load);
 
 /* --- one chip: pure helpers --- */
 
@@ -230,7 +230,7 @@ static int end_highest(struct i8259_chip *c)
     int input = highest(c, blocking(c));
 
     if (input >= 0)
-        c->isr &= (uint8_t)~(1u << input);
+        c->isr &= (uint8_t) ~(1u << input);
     return input;
 }
 
@@ -283,7 +283,7 @@ static void write_ocw2(struct i8259_chip *c, uint8_t value)
     case 0: c->rotate_aeoi = false; break;
     case 1: end_highest(c); break;
     case 2: break; /* no operation */
-    case 3: c->isr &= (uint8_t)~(1u << level); break;
+    case 3: c->isr &= (uint8_t) ~(1u << level); break;
     case 4: c->rotate_aeoi = true; break;
     case 5:
         input = end_highest(c);
@@ -292,7 +292,7 @@ static void write_ocw2(struct i8259_chip *c, uint8_t value)
         break;
     case 6: c->lowest = level; break;
     case 7:
-        c->isr &= (uint8_t)~(1u << level);
+        c->isr &= (uint8_t) ~(1u << level);
         c->lowest = level;
         break;
     }

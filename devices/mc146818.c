@@ -2,32 +2,34 @@
 /*
  * The real-time clock.
  *
- * Modelled: Motorola MC146818A data sheet: time, calendar and alarm in BCD or binary, 12 or 24 hours,
- * registers A to D, update, alarm and periodic interrupt, UIP; the PC's use of the memory behind it
- * (century in 32h, shutdown status in 0Fh, memory sizes), NMI mask in bit 7 of port 70h, and the upper
- * bank of the PCI bridges at 72h/73h.
+ * Modelled: Motorola MC146818A data sheet: time, calendar and alarm in BCD or binary, 12 or 24
+ * hours, registers A to D, update, alarm and periodic interrupt, UIP; the PC's use of the memory
+ * behind it (century in 32h, shutdown status in 0Fh, memory sizes), NMI mask in bit 7 of port 70h,
+ * and the upper bank of the PCI bridges at 72h/73h.
  *
- * The clock does not tick. What it shows is base_seconds plus the whole seconds of virtual time since
- * base_ns. Flags of register C that nobody has asked for yet are found on demand from what happened
- * since seen_ns, so a timer is armed only when an interrupt is enabled and its flag is clear.
+ * The clock does not tick. What it shows is base_seconds plus the whole seconds of virtual time
+ * since base_ns. Flags of register C that nobody has asked for yet are found on demand from what
+ * happened since seen_ns, so a timer is armed only when an interrupt is enabled and its flag is
+ * clear.
  *
- * While the time stands still (SET, or the divider held in reset) the registers are plain memory. When
- * it goes on, they are taken as they are; values that are no date are brought into range, each by
- * itself (the chip would count on from them in ways the data sheet does not define). A write without
- * SET is such a stop and start at once. The divider goes on during SET, so the next update comes when
- * it would have; coming out of reset it comes after half a second, as the data sheet says.
+ * While the time stands still (SET, or the divider held in reset) the registers are plain memory.
+ * When it goes on, they are taken as they are; values that are no date are brought into range, each
+ * by itself (the chip would count on from them in ways the data sheet does not define). A write
+ * without SET is such a stop and start at once. The divider goes on during SET, so the next update
+ * comes when it would have; coming out of reset it comes after half a second, as the data sheet
+ * says.
  *
  * What differs: leap years follow the Gregorian calendar (the chip knows every fourth year). The
- * format bits of register B show the running time in the other format, where the chip would want the
- * time set again. UIP covers the 244 us before an update, not the update, which takes no time. All
- * divider settings but reset run at 32768 Hz. Daylight saving (DSE) does nothing and is kept; SQW goes
- * nowhere. Reading port 70h or 72h gives FFh, as on the bridges.
+ * format bits of register B show the running time in the other format, where the chip would want
+ * the time set again. UIP covers the 244 us before an update, not the update, which takes no time.
+ * All divider settings but reset run at 32768 Hz. Daylight saving (DSE) does nothing and is kept;
+ * SQW goes nowhere. Reading port 70h or 72h gives FFh, as on the bridges.
  *
  * Nondeterminism: the host's date enters as rtc_base, which the machine's configuration fixes.
  *
- * Invariants: 1. base_seconds is within the years 0 to 9999. 2. base_ns is not after seen_ns, counted
- * modulo 2^64: the moment may lie before power-on. 3. irq8 has the level of mc146818_irq_level after
- * every entry point.
+ * Invariants: 1. base_seconds is within the years 0 to 9999. 2. base_ns is not after seen_ns,
+ * counted modulo 2^64: the moment may lie before power-on. 3. irq8 has the level of
+ * mc146818_irq_level after every entry point.
  */
 #include <devices/mc146818.h>
 
@@ -35,51 +37,51 @@
 
 /* --- registers --- */
 
-#define REG_SECONDS 0x00
+#define REG_SECONDS       0x00
 #define REG_SECONDS_ALARM 0x01
-#define REG_MINUTES 0x02
+#define REG_MINUTES       0x02
 #define REG_MINUTES_ALARM 0x03
-#define REG_HOURS 0x04
-#define REG_HOURS_ALARM 0x05
-#define REG_DAY_OF_WEEK 0x06
-#define REG_DAY 0x07
-#define REG_MONTH 0x08
-#define REG_YEAR 0x09
-#define REG_A 0x0a
-#define REG_B 0x0b
-#define REG_C 0x0c
-#define REG_D 0x0d
-#define REG_CENTURY 0x32
+#define REG_HOURS         0x04
+#define REG_HOURS_ALARM   0x05
+#define REG_DAY_OF_WEEK   0x06
+#define REG_DAY           0x07
+#define REG_MONTH         0x08
+#define REG_YEAR          0x09
+#define REG_A             0x0a
+#define REG_B             0x0b
+#define REG_C             0x0c
+#define REG_D             0x0d
+#define REG_CENTURY       0x32
 
-#define A_RS 0x0f
+#define A_RS       0x0f
 #define A_DV_32KHZ 0x20
 #define A_DV_RESET 0x60 /* 110 and 111 */
-#define A_UIP 0x80
-#define B_24H 0x02
-#define B_BINARY 0x04
-#define B_SQWE 0x08
-#define B_UIE 0x10
-#define B_AIE 0x20
-#define B_PIE 0x40
-#define B_SET 0x80
-#define C_UF 0x10
-#define C_AF 0x20
-#define C_PF 0x40
-#define C_FLAGS (C_UF | C_AF | C_PF) /* at the places of their enables in B */
-#define C_IRQF 0x80
-#define D_VRT 0x80
+#define A_UIP      0x80
+#define B_24H      0x02
+#define B_BINARY   0x04
+#define B_SQWE     0x08
+#define B_UIE      0x10
+#define B_AIE      0x20
+#define B_PIE      0x40
+#define B_SET      0x80
+#define C_UF       0x10
+#define C_AF       0x20
+#define C_PF       0x40
+#define C_FLAGS    (C_UF | C_AF | C_PF) /* at the places of their enables in B */
+#define C_IRQF     0x80
+#define D_VRT      0x80
 
-#define HOURS_PM 0x80
+#define HOURS_PM        0x80
 #define ALARM_DONT_CARE 0xc0
 
-#define DIVIDER_HZ 32768
-#define UIP_NS 244141ULL /* 8 divider pulses */
+#define DIVIDER_HZ     32768
+#define UIP_NS         244141ULL /* 8 divider pulses */
 #define HALF_SECOND_NS (NS_PER_SEC / 2)
 
-#define SECONDS_MIN (-62167219200LL) /* 0000-01-01 */
-#define SECONDS_MAX 253402300799LL   /* 9999-12-31 23:59:59 */
+#define SECONDS_MIN     (-62167219200LL) /* 0000-01-01 */
+#define SECONDS_MAX     253402300799LL   /* 9999-12-31 23:59:59 */
 #define SECONDS_PER_DAY 86400
-#define NO_SECOND INT64_MAX
+#define NO_SECOND       INT64_MAX
 
 static int mc146818_post_load(void *obj)
 {
@@ -94,24 +96,20 @@ static int mc146818_post_load(void *obj)
 }
 
 static const struct field mc146818_fields[] = {
-    FIELD(struct mc146818, base_seconds, FIELD_U64),
-    FIELD(struct mc146818, base_ns, FIELD_U64),
-    FIELD(struct mc146818, seen_ns, FIELD_U64),
-    FIELD_ARRAY(struct mc146818, ram, FIELD_U8),
-    FIELD(struct mc146818, index, FIELD_U8),
-    FIELD(struct mc146818, upper_index, FIELD_U8),
-    FIELD(struct mc146818, dow_shift, FIELD_U8),
-    FIELD(struct mc146818, nmi_masked, FIELD_BOOL),
+    FIELD(struct mc146818, base_seconds, FIELD_U64), FIELD(struct mc146818, base_ns, FIELD_U64),
+    FIELD(struct mc146818, seen_ns, FIELD_U64),      FIELD_ARRAY(struct mc146818, ram, FIELD_U8),
+    FIELD(struct mc146818, index, FIELD_U8),         FIELD(struct mc146818, upper_index, FIELD_U8),
+    FIELD(struct mc146818, dow_shift, FIELD_U8),     FIELD(struct mc146818, nmi_masked, FIELD_BOOL),
 };
-const struct state_desc mc146818_desc =
-    STATE_DESC("mc146818", 1, struct mc146818, mc146818_fields, mc146818_post_load);
+const struct state_desc mc146818_desc = STATE_DESC("mc146818", 1, struct mc146818, mc146818_fields,
+                                                   mc146818_post_load);
 
 /* --- calendar --- */
 
 struct civil {
     unsigned year; /* 0..9999 */
     unsigned month, day, hour, minute, second;
-    unsigned dow;  /* 0: Sunday */
+    unsigned dow; /* 0: Sunday */
 };
 
 static bool is_leap(unsigned year)
@@ -228,7 +226,8 @@ static int64_t seconds_at(const struct mc146818 *rtc, uint64_t ns)
     return (since % range + range) % range + SECONDS_MIN;
 }
 
-/* Divider pulses from base_ns to `ns`. A second is a multiple of every period, so all count alike. */
+/* Divider pulses from base_ns to `ns`. A second is a multiple of every period, so all count alike.
+ */
 static uint64_t divider_at(const struct mc146818 *rtc, uint64_t ns)
 {
     return ns_to_ticks(ns - rtc->base_ns, DIVIDER_HZ);
@@ -264,8 +263,8 @@ static bool alarm_matches(const struct mc146818 *rtc, unsigned reg, uint8_t show
 }
 
 /*
- * The first moment after `after` at which the clock shows the alarm's time, in the clock's seconds, or
- * NO_SECOND. Goes by hours, then minutes, then seconds: 150 steps at most.
+ * The first moment after `after` at which the clock shows the alarm's time, in the clock's seconds,
+ * or NO_SECOND. Goes by hours, then minutes, then seconds: 150 steps at most.
  */
 static int64_t next_alarm(const struct mc146818 *rtc, int64_t after)
 {
@@ -493,10 +492,10 @@ static uint8_t read_register(struct mc146818 *rtc, uint8_t reg)
 
 /* --- ports --- */
 
-#define OFFSET_INDEX 0
-#define OFFSET_DATA 1
+#define OFFSET_INDEX       0
+#define OFFSET_DATA        1
 #define OFFSET_UPPER_INDEX 2
-#define OFFSET_UPPER_DATA 3
+#define OFFSET_UPPER_DATA  3
 
 static uint64_t rtc_peek(void *opaque, uint64_t offset, unsigned size)
 {
@@ -560,7 +559,7 @@ void mc146818_reset(void *obj)
     struct mc146818 *rtc = obj;
 
     sync_flags(rtc);
-    rtc->ram[REG_B] &= (uint8_t)~(B_PIE | B_AIE | B_UIE | B_SQWE);
+    rtc->ram[REG_B] &= (uint8_t) ~(B_PIE | B_AIE | B_UIE | B_SQWE);
     rtc->ram[REG_C] = 0;
     rtc->index = 0;
     rtc->upper_index = 0;
@@ -569,15 +568,15 @@ void mc146818_reset(void *obj)
 }
 
 /* CMOS memory as a PC's firmware keeps it. */
-#define CMOS_EQUIPMENT 0x14
-#define CMOS_BASE_KIB 0x15      /* memory below 640 KiB, in KiB */
-#define CMOS_EXT_KIB 0x17       /* memory above 1 MiB, in KiB, at most FFFFh */
+#define CMOS_EQUIPMENT      0x14
+#define CMOS_BASE_KIB       0x15 /* memory below 640 KiB, in KiB */
+#define CMOS_EXT_KIB        0x17 /* memory above 1 MiB, in KiB, at most FFFFh */
 #define CMOS_CHECKSUM_BEGIN 0x10
-#define CMOS_CHECKSUM_END 0x2e  /* and the sum itself, high byte first */
-#define CMOS_EXT_KIB_FOUND 0x30 /* the same as 17h */
-#define CMOS_ABOVE_16M 0x34     /* memory from 16 MiB to 4 GiB, in 64 KiB */
-#define CMOS_ABOVE_4G 0x5b      /* memory above 4 GiB, in 64 KiB, three bytes */
-#define EQUIPMENT_FPU 0x02
+#define CMOS_CHECKSUM_END   0x2e /* and the sum itself, high byte first */
+#define CMOS_EXT_KIB_FOUND  0x30 /* the same as 17h */
+#define CMOS_ABOVE_16M      0x34 /* memory from 16 MiB to 4 GiB, in 64 KiB */
+#define CMOS_ABOVE_4G       0x5b /* memory above 4 GiB, in 64 KiB, three bytes */
+#define EQUIPMENT_FPU       0x02
 
 #define KIB 1024ULL
 #define MIB (1024 * KIB)

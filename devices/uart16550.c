@@ -4,21 +4,21 @@
  *
  * Modelled: National Semiconductor PC16550D data sheet: all registers, the receiver FIFO with its
  * trigger levels, errors that travel with their byte and the character timeout, the interrupt
- * priorities of IIR, the modem status with its deltas, break, loopback. The PC's gate on the interrupt
- * line (MCR's OUT2) is part of it; the gate looks at the register's bit in loopback too.
+ * priorities of IIR, the modem status with its deltas, break, loopback. The PC's gate on the
+ * interrupt line (MCR's OUT2) is part of it; the gate looks at the register's bit in loopback too.
  *
- * Transmitting takes no time: a byte goes out as it is written, and THRE and TEMT never go low, so a
- * guest that polls does not spend its time at 115200 baud. The interrupt of THRE comes as on the chip:
- * once after each write of THR, and once when IER enables it; reading IIR while it is the cause takes
- * it back. Receiving has no pace of its own either, but the character timeout runs on virtual time at
- * the divisor and format that the guest has set.
+ * Transmitting takes no time: a byte goes out as it is written, and THRE and TEMT never go low, so
+ * a guest that polls does not spend its time at 115200 baud. The interrupt of THRE comes as on the
+ * chip: once after each write of THR, and once when IER enables it; reading IIR while it is the
+ * cause takes it back. Receiving has no pace of its own either, but the character timeout runs on
+ * virtual time at the divisor and format that the guest has set.
  *
  * Not modelled: DMA signalling (FCR bit 3), the transmitter FIFO (always empty), parity and framing
  * errors of the line (it has none; their bits are there for breaks and for the interrupt logic).
  * A divisor of 0, which the data sheet leaves open, counts as 65536.
  *
- * Invariants: 1. fifo_count <= 16, and <= 1 without FIFO mode. 2. The timeout's timer is armed exactly
- * when FIFO mode has bytes waiting and char_timeout is false. 3. irq has the level of
+ * Invariants: 1. fifo_count <= 16, and <= 1 without FIFO mode. 2. The timeout's timer is armed
+ * exactly when FIFO mode has bytes waiting and char_timeout is false. 3. irq has the level of
  * uart16550_irq_level after every entry point.
  */
 #include <devices/uart16550.h>
@@ -28,51 +28,51 @@
 #define INPUT_CLOCK_HZ 1843200u
 
 #define REG_DATA 0 /* RBR, THR; divisor low with DLAB */
-#define REG_IER 1  /* divisor high with DLAB */
-#define REG_IIR 2  /* FCR when written */
-#define REG_LCR 3
-#define REG_MCR 4
-#define REG_LSR 5
-#define REG_MSR 6
-#define REG_SCR 7
+#define REG_IER  1 /* divisor high with DLAB */
+#define REG_IIR  2 /* FCR when written */
+#define REG_LCR  3
+#define REG_MCR  4
+#define REG_LSR  5
+#define REG_MSR  6
+#define REG_SCR  7
 
-#define IER_RDI 0x01
-#define IER_THRI 0x02
-#define IER_RLSI 0x04
-#define IER_MSI 0x08
-#define IER_WRITABLE 0x0f
-#define IIR_NONE 0x01
-#define IIR_MSI 0x00
-#define IIR_THRI 0x02
-#define IIR_RDI 0x04
-#define IIR_RLSI 0x06
-#define IIR_TIMEOUT 0x0c
-#define IIR_FIFO 0xc0
-#define FCR_ENABLE 0x01
-#define FCR_CLEAR_RX 0x02
-#define FCR_TRIGGER 0xc0
-#define LCR_WORD 0x03
-#define LCR_STOP 0x04
-#define LCR_PARITY 0x08
-#define LCR_BREAK 0x40
-#define LCR_DLAB 0x80
-#define MCR_DTR 0x01
-#define MCR_RTS 0x02
-#define MCR_OUT1 0x04
-#define MCR_OUT2 0x08
-#define MCR_LOOP 0x10
-#define MCR_WRITABLE 0x1f
-#define LSR_DR 0x01
-#define LSR_OE 0x02
-#define LSR_PE 0x04
-#define LSR_FE 0x08
-#define LSR_BI 0x10
-#define LSR_THRE 0x20
-#define LSR_TEMT 0x40
-#define LSR_FIFO_ERROR 0x80
+#define IER_RDI         0x01
+#define IER_THRI        0x02
+#define IER_RLSI        0x04
+#define IER_MSI         0x08
+#define IER_WRITABLE    0x0f
+#define IIR_NONE        0x01
+#define IIR_MSI         0x00
+#define IIR_THRI        0x02
+#define IIR_RDI         0x04
+#define IIR_RLSI        0x06
+#define IIR_TIMEOUT     0x0c
+#define IIR_FIFO        0xc0
+#define FCR_ENABLE      0x01
+#define FCR_CLEAR_RX    0x02
+#define FCR_TRIGGER     0xc0
+#define LCR_WORD        0x03
+#define LCR_STOP        0x04
+#define LCR_PARITY      0x08
+#define LCR_BREAK       0x40
+#define LCR_DLAB        0x80
+#define MCR_DTR         0x01
+#define MCR_RTS         0x02
+#define MCR_OUT1        0x04
+#define MCR_OUT2        0x08
+#define MCR_LOOP        0x10
+#define MCR_WRITABLE    0x1f
+#define LSR_DR          0x01
+#define LSR_OE          0x02
+#define LSR_PE          0x04
+#define LSR_FE          0x08
+#define LSR_BI          0x10
+#define LSR_THRE        0x20
+#define LSR_TEMT        0x40
+#define LSR_FIFO_ERROR  0x80
 #define LSR_BYTE_ERRORS (LSR_PE | LSR_FE | LSR_BI)
 #define MSR_DELTA_SHIFT 4 /* from an input's bit to its delta's */
-#define MSR_TERI 0x04
+#define MSR_TERI        0x04
 
 #define TIMEOUT_CHARS 4
 
@@ -112,8 +112,8 @@ static const struct field uart16550_fields[] = {
     FIELD(struct uart16550, thr_pending, FIELD_BOOL),
     FIELD(struct uart16550, char_timeout, FIELD_BOOL),
 };
-const struct state_desc uart16550_desc =
-    STATE_DESC("uart16550", 1, struct uart16550, uart16550_fields, uart16550_post_load);
+const struct state_desc uart16550_desc = STATE_DESC("uart16550", 1, struct uart16550,
+                                                    uart16550_fields, uart16550_post_load);
 
 /* --- pure helpers --- */
 
@@ -177,10 +177,9 @@ static uint8_t modem_lines(const struct uart16550 *u)
 {
     if (!in_loopback(u))
         return u->modem;
-    return (uint8_t)((u->mcr & MCR_RTS ? UART16550_CTS : 0) |
-                     (u->mcr & MCR_DTR ? UART16550_DSR : 0) |
-                     (u->mcr & MCR_OUT1 ? UART16550_RI : 0) |
-                     (u->mcr & MCR_OUT2 ? UART16550_DCD : 0));
+    return (
+        uint8_t)((u->mcr & MCR_RTS ? UART16550_CTS : 0) | (u->mcr & MCR_DTR ? UART16550_DSR : 0) |
+                 (u->mcr & MCR_OUT1 ? UART16550_RI : 0) | (u->mcr & MCR_OUT2 ? UART16550_DCD : 0));
 }
 
 /* IIR bits 0..3: the enabled cause of the highest priority. */
@@ -446,9 +445,9 @@ static const struct bus_ops uart_ops = {
 /* --- life cycle --- */
 
 /*
- * The data sheet's reset (table I), but the line is set to 9600 baud, 8 bits, no parity, as firmware
- * leaves it for kernels that write to it right away (the chip would be at 5 bits and no baud rate).
- * The modem inputs are those of a terminal that is connected and ready.
+ * The data sheet's reset (table I), but the line is set to 9600 baud, 8 bits, no parity, as
+ * firmware leaves it for kernels that write to it right away (the chip would be at 5 bits and no
+ * baud rate). The modem inputs are those of a terminal that is connected and ready.
  */
 void uart16550_reset(void *obj)
 {
@@ -475,10 +474,8 @@ void uart16550_init(struct uart16550 *u, const struct uart16550_wiring *wiring)
 {
     const char *name = wiring->name != NULL ? wiring->name : "uart";
 
-    *u = (struct uart16550){.clock = wiring->clock,
-                            .irq = wiring->irq,
-                            .out = wiring->out,
-                            .opaque = wiring->opaque};
+    *u = (struct uart16550){
+        .clock = wiring->clock, .irq = wiring->irq, .out = wiring->out, .opaque = wiring->opaque};
     timer_init(&u->timeout, wiring->clock, timeout_expired, u, name);
     bus_add(wiring->ports, &u->range, name, wiring->base, 8, &uart_ops, u);
     uart16550_reset(u);

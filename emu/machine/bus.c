@@ -6,11 +6,12 @@
  * remembered. It is remembered only when no later range overlaps any of it; a hit then needs one
  * comparison, and the answer is the one a full search gives.
  *
- * Invariants: 1. ranges[] is ordered by when a range was added or last moved. 2. `last` is NULL or a
- * range of this bus that nothing shadows. 3. bus_peek changes nothing, counters and `last` included.
+ * Invariants: 1. ranges[] is ordered by when a range was added or last moved. 2. `last` is NULL or
+ * a range of this bus that nothing shadows. 3. bus_peek changes nothing, counters and `last`
+ * included.
  *
- * Bases and lengths of moved ranges come from the guest (PCI BARs): any value is legal here, what lies
- * outside of the space is never reached, and no sum of a base and a length is ever formed.
+ * Bases and lengths of moved ranges come from the guest (PCI BARs): any value is legal here, what
+ * lies outside of the space is never reached, and no sum of a base and a length is ever formed.
  */
 #include <emu/bus.h>
 
@@ -111,7 +112,8 @@ void bus_add(struct bus *bus, struct bus_range *range, const char *name, uint64_
 {
     assert(bus->nranges < BUS_MAX_RANGES);
     assert(ops->max_size == 1 || ops->max_size == 2 || ops->max_size == 4 || ops->max_size == 8);
-    *range = (struct bus_range){.name = name, .ops = ops, .opaque = opaque, .base = base, .len = len};
+    *range =
+        (struct bus_range){.name = name, .ops = ops, .opaque = opaque, .base = base, .len = len};
     bus->ranges[bus->nranges++] = range;
     bus->last = NULL;
 }

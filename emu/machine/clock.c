@@ -2,15 +2,16 @@
 /*
  * Virtual time and the event queue: emu/clock.h says what they promise.
  *
- * The queue is an array of deadlines, one a timer, with the least of them kept in next_ns. A machine
- * has a dozen timers or two and looks at next_ns far more often than it arms one, so a scan of the
- * array when the least one goes away is cheaper than any ordered structure, and saved state is the
- * array itself.
+ * The queue is an array of deadlines, one a timer, with the least of them kept in next_ns. A
+ * machine has a dozen timers or two and looks at next_ns far more often than it arms one, so a scan
+ * of the array when the least one goes away is cheaper than any ordered structure, and saved state
+ * is the array itself.
  *
- * Invariants: 1. next_ns is the least of deadline_ns[0..ntimers). 2. A deadline of a timer that does
- * not exist is CLOCK_NEVER. 3. clock_run_due leaves nothing due, so calling it twice at one boundary
- * is the same as calling it once, and a run may be cut in two anywhere. A callback must therefore
- * arm its own timer for a moment after now, as every device here does by computing from now on.
+ * Invariants: 1. next_ns is the least of deadline_ns[0..ntimers). 2. A deadline of a timer that
+ * does not exist is CLOCK_NEVER. 3. clock_run_due leaves nothing due, so calling it twice at one
+ * boundary is the same as calling it once, and a run may be cut in two anywhere. A callback must
+ * therefore arm its own timer for a moment after now, as every device here does by computing from
+ * now on.
  */
 #include <emu/clock.h>
 
@@ -49,8 +50,8 @@ static const struct field clock_fields[] = {
     FIELD(struct clock, ns_per_insn, FIELD_U64),
     FIELD_ARRAY(struct clock, deadline_ns, FIELD_U64),
 };
-const struct state_desc clock_desc =
-    STATE_DESC("clock", 1, struct clock, clock_fields, clock_post_load);
+const struct state_desc clock_desc = STATE_DESC("clock", 1, struct clock, clock_fields,
+                                                clock_post_load);
 
 void clock_init(struct clock *clock, uint64_t ns_per_insn)
 {

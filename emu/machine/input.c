@@ -2,8 +2,8 @@
 /*
  * The input door's register of sinks: emu/input.h says what it promises.
  *
- * The machine owns the order of delivery; this file only knows who listens for what. There is at most
- * one sink for a (kind, port), so that a delivery has one meaning.
+ * The machine owns the order of delivery; this file only knows who listens for what. There is at
+ * most one sink for a (kind, port), so that a delivery has one meaning.
  */
 #include <emu/input.h>
 

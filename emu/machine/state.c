@@ -2,16 +2,16 @@
 /*
  * Saved state: the one walk over a field table that save, load, digest and visit share.
  *
- * Every operation is a function of (description, object) and sees the object only through its table,
- * so two objects that agree in their tables agree in saved form, digest and dump, whatever their
- * padding, pointers and caches hold.
+ * Every operation is a function of (description, object) and sees the object only through its
+ * table, so two objects that agree in their tables agree in saved form, digest and dump, whatever
+ * their padding, pointers and caches hold.
  *
- * Invariants: 1. save and digest read the same bytes in the same order; the digest is XXH3-64 of the
- * saved form, seeded by XXH3-64 of the description's name with its version as seed. 2. Nothing is
- * stored into an object before the whole input has been checked. 3. post_load runs when every field
- * of the object is in place, the innermost structs first; when one rejects, the object gets all its
- * bytes back, derived ones included. That needs a copy for the duration of the call, which is the only
- * memory this file takes; without memory the load fails.
+ * Invariants: 1. save and digest read the same bytes in the same order; the digest is XXH3-64 of
+ * the saved form, seeded by XXH3-64 of the description's name with its version as seed. 2. Nothing
+ * is stored into an object before the whole input has been checked. 3. post_load runs when every
+ * field of the object is in place, the innermost structs first; when one rejects, the object gets
+ * all its bytes back, derived ones included. That needs a copy for the duration of the call, which
+ * is the only memory this file takes; without memory the load fails.
  *
  * Booleans are handled as bytes: a bool object that holds neither 0 nor 1 has no value in C.
  */
@@ -24,7 +24,7 @@
 #define XXH_STATIC_LINKING_ONLY /* the streaming state on the stack */
 #include <xxhash.h>
 
-#define VISIT_PATH_BYTES 256
+#define VISIT_PATH_BYTES   256
 #define DIGEST_CHUNK_BYTES 512
 
 /* --- helpers --- */
@@ -300,7 +300,8 @@ static void visit_object(struct visit *v, size_t at, const struct state_desc *de
                          const uint8_t *obj);
 
 /* Appends to the path from `at` on; returns where the path ends now. */
-static size_t path_append(struct visit *v, size_t at, const char *name, bool indexed, uint32_t index)
+static size_t path_append(struct visit *v, size_t at, const char *name, bool indexed,
+                          uint32_t index)
 {
     size_t room = sizeof(v->path) - at;
     int n = indexed ? snprintf(v->path + at, room, ".%s[%u]", name, (unsigned)index)

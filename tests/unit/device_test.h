@@ -38,8 +38,8 @@
 #include <emu/state.h>
 
 #define MEMBER_END(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
-#define MSEC_NS 1000000ULL
-#define USEC_NS 1000ULL
+#define MSEC_NS                  1000000ULL
+#define USEC_NS                  1000ULL
 
 /* --- a machine --- */
 
@@ -191,8 +191,8 @@ static inline void assert_state_survives(const struct state_desc *desc, const vo
 }
 
 /*
- * Every byte at [saved_begin, saved_end) of the object shows in its saved form. Offsets are from the
- * start of the struct; the saved part has no padding, or this fails.
+ * Every byte at [saved_begin, saved_end) of the object shows in its saved form. Offsets are from
+ * the start of the struct; the saved part has no padding, or this fails.
  */
 static inline void assert_every_field_in_table(const struct state_desc *desc, size_t saved_begin,
                                                size_t saved_end)

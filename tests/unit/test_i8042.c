@@ -4,10 +4,10 @@
 
 #include <devices/i8042.h>
 
-#define DATA 0x60
-#define COMMAND 0x64
+#define DATA        0x60
+#define COMMAND     0x64
 #define TRANSFER_NS 660000ULL
-#define NOTHING (-1)
+#define NOTHING     (-1)
 
 /* A device at the auxiliary port that answers each byte with ACK and the byte plus one. */
 struct mouse {
@@ -174,8 +174,10 @@ static int setup_with_mouse(void **state)
 {
     struct fixture *f = malloc(sizeof(*f));
 
-    init(f, (struct i8042_aux){
-                .write = mouse_write, .next = mouse_next, .pending = mouse_pending, .opaque = &f->mouse});
+    init(f, (struct i8042_aux){.write = mouse_write,
+                               .next = mouse_next,
+                               .pending = mouse_pending,
+                               .opaque = &f->mouse});
     *state = f;
     return 0;
 }
@@ -577,8 +579,8 @@ static void set_3_has_one_code_a_key_and_releases_for_some(void **state)
     write_ccb(f, 0x25);
     keyboard(f, 0xf0);
     keyboard(f, 0x03);
-    KEYS(f, "\x1c\xf0\x1c");                          /* A: typematic, no release */
-    KEYS(f, "\x12\xf0\x12");                          /* left shift */
+    KEYS(f, "\x1c\xf0\x1c");                             /* A: typematic, no release */
+    KEYS(f, "\x12\xf0\x12");                             /* left shift */
     KEYS(f, "\xe0\x12\xe0\x7c\xe0\xf0\x7c\xe0\xf0\x12"); /* print screen and its fake shifts */
     assert_bytes(f, "1c 12 f0 12 57 ");
     KEYS(f, "\xe1\x14\x77\xe1\xf0\x14\xf0\x77\xe0\x75\xe0\xf0\x75\x05\x58\xf0\x58");
@@ -717,8 +719,8 @@ int main(void)
         TEST(buffers_can_be_written_as_if_a_device_had_sent),
         TEST(the_auxiliary_port_opens_and_closes),
         TEST(nothing_at_the_auxiliary_port_times_out),
-        cmocka_unit_test_setup_teardown(a_mouse_gets_bytes_and_answers_with_irq12,
-                                        setup_with_mouse, teardown),
+        cmocka_unit_test_setup_teardown(a_mouse_gets_bytes_and_answers_with_irq12, setup_with_mouse,
+                                        teardown),
         TEST(keyboard_reset_acknowledges_then_passes_its_test),
         TEST(keys_during_the_self_test_are_lost),
         TEST(identify_echo_and_resend),

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The 8254 against the data sheet's diagrams, and against a model that does tick: reference_clk() below
- * goes pulse by pulse, and a long random session must agree with it at every pulse.
+ * The 8254 against the data sheet's diagrams, and against a model that does tick: reference_clk()
+ * below goes pulse by pulse, and a long random session must agree with it at every pulse.
  */
 #include "device_test.h"
 
 #include <devices/i8254.h>
 
 #define CONTROL 0x43
-#define CH0 0x40
-#define CH2 0x42
+#define CH0     0x40
+#define CH2     0x42
 
 struct fixture {
     struct fake_machine fm;
@@ -709,7 +709,10 @@ static void random_program(struct fixture *f, struct reference *r, uint32_t *see
         return;
     case 1:
     case 2:
-    case 3: gate2(f, !r->gate); ref_gate(r, !r->gate); return;
+    case 3:
+        gate2(f, !r->gate);
+        ref_gate(r, !r->gate);
+        return;
     default:
         n = 2 + next_random(seed) % 12;
         if (r->mode == 3)

@@ -4,12 +4,12 @@
 
 #include <devices/i8259.h>
 
-#define MASTER 0x20
-#define SLAVE 0xa0
+#define MASTER          0x20
+#define SLAVE           0xa0
 #define NONSPECIFIC_EOI 0x20
-#define READ_IRR 0x0a
-#define READ_ISR 0x0b
-#define POLL 0x0c
+#define READ_IRR        0x0a
+#define READ_ISR        0x0b
+#define POLL            0x0c
 
 struct fixture {
     struct fake_machine fm;
@@ -156,7 +156,8 @@ static void a_slave_request_that_drops_gives_the_spurious_irq15_and_holds_irq2(v
     assert_false(f->rec.level[0]);
     out(f, SLAVE + 1, 0);
     assert_true(f->rec.level[0]);
-    /* Between the master's INTA and the slave's there is no moment for it to drop: poll the slave. */
+    /* Between the master's INTA and the slave's there is no moment for it to drop: poll the slave.
+     */
     out(f, SLAVE, POLL);
     assert_int_equal(in8(&f->fm, SLAVE), 0x83);
     assert_false(f->rec.level[0]);
@@ -422,7 +423,7 @@ static void icw3_is_skipped_in_single_mode_and_icw4_without_ic4(void **state)
     pulse(f, 3);
     assert_int_equal(ack(f), 0x43);
     assert_int_equal(isr(f, MASTER), 0x08); /* without ICW4 there is no AEOI */
-    out(f, MASTER, 0x10); /* cascade, no ICW4 */
+    out(f, MASTER, 0x10);                   /* cascade, no ICW4 */
     out(f, MASTER + 1, 0x48);
     out(f, MASTER + 1, 0x04);
     out(f, MASTER + 1, 0x55);

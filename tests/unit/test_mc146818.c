@@ -4,19 +4,19 @@
 
 #include <devices/mc146818.h>
 
-#define INDEX 0x70
-#define DATA 0x71
-#define REG_A 0x0a
-#define REG_B 0x0b
-#define REG_C 0x0c
-#define REG_D 0x0d
-#define SET 0x80
-#define PIE 0x40
-#define AIE 0x20
-#define UIE 0x10
+#define INDEX  0x70
+#define DATA   0x71
+#define REG_A  0x0a
+#define REG_B  0x0b
+#define REG_C  0x0c
+#define REG_D  0x0d
+#define SET    0x80
+#define PIE    0x40
+#define AIE    0x20
+#define UIE    0x10
 #define BINARY 0x04
-#define H24 0x02
-#define MIB (1ULL << 20)
+#define H24    0x02
+#define MIB    (1ULL << 20)
 
 /* 2023-12-31 23:59:58 UTC, a Sunday */
 #define BASE 1704067198LL
@@ -252,7 +252,8 @@ static void every_day_of_four_centuries_follows_the_one_before(void **state)
         assert_int_equal(in8(&f->fm, DATA), dow + 1);
         fake_advance(&f->fm, 86400 * NS_PER_SEC);
         dow = (dow + 1) % 7;
-        if (++d > days[m - 1] + (m == 2 && ((y % 4 == 0 && y % 100 != 0) || y % 400 == 0) ? 1u : 0u)) {
+        if (++d >
+            days[m - 1] + (m == 2 && ((y % 4 == 0 && y % 100 != 0) || y % 400 == 0) ? 1u : 0u)) {
             d = 1;
             if (++m > 12) {
                 m = 1;
@@ -377,8 +378,8 @@ static void set_clears_uie_when_it_rises(void **state)
 
 static void periodic_rates_are_those_of_the_table(void **state)
 {
-    static const unsigned hz[16] = {0,    256, 128, 8192, 4096, 2048, 1024, 512,
-                                    256,  128, 64,  32,   16,   8,    4,    2};
+    static const unsigned hz[16] = {0,   256, 128, 8192, 4096, 2048, 1024, 512,
+                                    256, 128, 64,  32,   16,   8,    4,    2};
     struct fixture *f = *state;
 
     for (uint8_t rs = 0; rs < 16; rs++) {

@@ -40,21 +40,17 @@ static const struct field inner_fields[] = {
     FIELD(struct inner, a, FIELD_U16),
     FIELD(struct inner, flag, FIELD_BOOL),
 };
-static const struct state_desc inner_desc =
-    STATE_DESC("inner", 1, struct inner, inner_fields, inner_post_load);
+static const struct state_desc inner_desc = STATE_DESC("inner", 1, struct inner, inner_fields,
+                                                       inner_post_load);
 
 static const struct field outer_fields[] = {
-    FIELD(struct outer, u8, FIELD_U8),
-    FIELD(struct outer, u16, FIELD_U16),
-    FIELD(struct outer, u32, FIELD_U32),
-    FIELD(struct outer, u64, FIELD_U64),
-    FIELD(struct outer, yes, FIELD_BOOL),
-    FIELD_ARRAY(struct outer, bytes, FIELD_U8),
-    FIELD_ARRAY(struct outer, words, FIELD_U16),
-    FIELD_SUBS(struct outer, in, &inner_desc),
+    FIELD(struct outer, u8, FIELD_U8),           FIELD(struct outer, u16, FIELD_U16),
+    FIELD(struct outer, u32, FIELD_U32),         FIELD(struct outer, u64, FIELD_U64),
+    FIELD(struct outer, yes, FIELD_BOOL),        FIELD_ARRAY(struct outer, bytes, FIELD_U8),
+    FIELD_ARRAY(struct outer, words, FIELD_U16), FIELD_SUBS(struct outer, in, &inner_desc),
 };
-static const struct state_desc outer_desc =
-    STATE_DESC("outer", 3, struct outer, outer_fields, outer_post_load);
+static const struct state_desc outer_desc = STATE_DESC("outer", 3, struct outer, outer_fields,
+                                                       outer_post_load);
 
 #define OUTER_SAVED (1 + 2 + 4 + 8 + 1 + 5 + 6 + 2 * 3)
 
@@ -79,9 +75,9 @@ static struct outer sample(void)
 static void saved_form_is_little_endian_in_table_order(void **state)
 {
     static const uint8_t expected[OUTER_SAVED] = {
-        0x11, 0x33, 0x22, 0x77, 0x66, 0x55, 0x44, 0xff, 0xee, 0xdd, 0xcc, 0xbb,
-        0xaa, 0x99, 0x88, 1,    'a',  'b',  'c',  'd',  'e',  1,    0,    0,
-        0,    2,    3,    0,    0,    0,    0xef, 0xbe, 1};
+        0x11, 0x33, 0x22, 0x77, 0x66, 0x55, 0x44, 0xff, 0xee, 0xdd, 0xcc,
+        0xbb, 0xaa, 0x99, 0x88, 1,    'a',  'b',  'c',  'd',  'e',  1,
+        0,    0,    0,    2,    3,    0,    0,    0,    0xef, 0xbe, 1};
     struct outer o = sample();
     uint8_t out[OUTER_SAVED];
 

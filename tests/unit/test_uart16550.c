@@ -6,14 +6,14 @@
 
 #define BASE 0x3f8
 #define DATA (BASE + 0)
-#define IER (BASE + 1)
-#define IIR (BASE + 2)
-#define FCR (BASE + 2)
-#define LCR (BASE + 3)
-#define MCR (BASE + 4)
-#define LSR (BASE + 5)
-#define MSR (BASE + 6)
-#define SCR (BASE + 7)
+#define IER  (BASE + 1)
+#define IIR  (BASE + 2)
+#define FCR  (BASE + 2)
+#define LCR  (BASE + 3)
+#define MCR  (BASE + 4)
+#define LSR  (BASE + 5)
+#define MSR  (BASE + 6)
+#define SCR  (BASE + 7)
 #define OUT2 0x08
 #define LOOP 0x10
 
@@ -453,9 +453,12 @@ static void a_state_that_no_chip_holds_is_rejected(void **state)
         size_t at;
         uint8_t value;
     } bad[] = {
-        {offsetof(struct uart16550, fifo_head), 16}, {offsetof(struct uart16550, fifo_count), 17},
-        {offsetof(struct uart16550, fifo_count), 2}, {offsetof(struct uart16550, ier), 0x10},
-        {offsetof(struct uart16550, mcr), 0x20},     {offsetof(struct uart16550, fifo_errors), 0x80},
+        {offsetof(struct uart16550, fifo_head), 16},
+        {offsetof(struct uart16550, fifo_count), 17},
+        {offsetof(struct uart16550, fifo_count), 2},
+        {offsetof(struct uart16550, ier), 0x10},
+        {offsetof(struct uart16550, mcr), 0x20},
+        {offsetof(struct uart16550, fifo_errors), 0x80},
         {offsetof(struct uart16550, overrun), 2},
     };
     struct fixture *f = *state;

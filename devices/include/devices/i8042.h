@@ -27,9 +27,9 @@
 
 /* A device at the auxiliary port. The controller takes its bytes one by one, when it has room. */
 struct i8042_aux {
-    void (*write)(void *opaque, uint8_t byte);  /* a byte from the host; NULL: nothing attached */
-    bool (*next)(void *opaque, uint8_t *byte);  /* takes the device's next byte; false: none */
-    bool (*pending)(const void *opaque);        /* true when next() would give one */
+    void (*write)(void *opaque, uint8_t byte); /* a byte from the host; NULL: nothing attached */
+    bool (*next)(void *opaque, uint8_t *byte); /* takes the device's next byte; false: none */
+    bool (*pending)(const void *opaque);       /* true when next() would give one */
     void *opaque;
 };
 
@@ -44,7 +44,7 @@ struct i8042_wiring {
     void *opaque;
 };
 
-#define PS2_KEYBOARD_QUEUE 16
+#define PS2_KEYBOARD_QUEUE   16
 #define PS2_KEYBOARD_REPLIES 4
 
 /* The keyboard, an MF-II. */
@@ -52,39 +52,39 @@ struct ps2_keyboard {
     /* saved */
     uint8_t queue[PS2_KEYBOARD_QUEUE];     /* scan codes, a ring */
     uint8_t replies[PS2_KEYBOARD_REPLIES]; /* to commands; they go before scan codes */
-    uint8_t set3_break[32];  /* a bit a set-3 code: the key reports its release */
+    uint8_t set3_break[32];                /* a bit a set-3 code: the key reports its release */
     uint8_t queue_head;
     uint8_t queue_count;
     uint8_t nreplies;
-    uint8_t command;         /* waits for its argument; 0: none */
-    uint8_t set;             /* scan code set, 1..3 */
+    uint8_t command; /* waits for its argument; 0: none */
+    uint8_t set;     /* scan code set, 1..3 */
     uint8_t leds;
     uint8_t typematic;
-    uint8_t last_sent;       /* for FEh, resend */
-    uint8_t prefix;          /* of set 2, seen and not yet used: E0h, or 0 */
-    uint8_t pause_left;      /* bytes of a Pause sequence still to be skipped for set 3 */
-    bool release;            /* F0h of set 2 was seen */
+    uint8_t last_sent;  /* for FEh, resend */
+    uint8_t prefix;     /* of set 2, seen and not yet used: E0h, or 0 */
+    uint8_t pause_left; /* bytes of a Pause sequence still to be skipped for set 3 */
+    bool release;       /* F0h of set 2 was seen */
     bool scanning;
-    bool testing;            /* the self test runs */
+    bool testing; /* the self test runs */
 };
 
 struct i8042 {
     /* saved */
     struct ps2_keyboard kbd;
-    uint8_t ram[32];         /* [0] is the command byte */
-    uint8_t output;          /* the output buffer, and what port 60h shows once it was read */
-    uint8_t reply;           /* of the controller itself, waits for the buffer */
-    uint8_t command;         /* the last one; waits for its byte at port 60h if command_waits */
-    uint8_t output_port;     /* bits 0 (reset, inverted) and 1 (A20) and the others as written */
+    uint8_t ram[32];     /* [0] is the command byte */
+    uint8_t output;      /* the output buffer, and what port 60h shows once it was read */
+    uint8_t reply;       /* of the controller itself, waits for the buffer */
+    uint8_t command;     /* the last one; waits for its byte at port 60h if command_waits */
+    uint8_t output_port; /* bits 0 (reset, inverted) and 1 (A20) and the others as written */
     bool command_waits;
-    bool last_was_command;   /* status bit 3 */
+    bool last_was_command; /* status bit 3 */
     bool output_full;
-    bool output_aux;         /* it came from the auxiliary port */
+    bool output_aux; /* it came from the auxiliary port */
     bool output_timeout;
     bool reply_waits;
     bool reply_aux;
     bool reply_timeout;
-    bool translate_release;  /* the translation saw F0h */
+    bool translate_release; /* the translation saw F0h */
     /* wiring */
     struct clock *clock;
     struct irq_line irq1;
@@ -93,8 +93,8 @@ struct i8042 {
     void (*set_a20)(void *opaque, bool open);
     void (*reset)(void *opaque);
     void *opaque;
-    struct timer transfer;   /* a byte is on its way from keyboard or mouse */
-    struct timer self_test;  /* the keyboard's */
+    struct timer transfer;  /* a byte is on its way from keyboard or mouse */
+    struct timer self_test; /* the keyboard's */
     struct bus_range range[2];
 };
 
@@ -107,8 +107,9 @@ void i8042_reset(void *obj);
 bool i8042_irq_level(const struct i8042 *s, bool aux);
 
 /*
- * The INPUT_KEY sink: bytes of scan code set 2, whole sequences, any number. Ready while the longest
- * sequence of one key fits. What does not fit is lost and leaves the keyboard's overrun code.
+ * The INPUT_KEY sink: bytes of scan code set 2, whole sequences, any number. Ready while the
+ * longest sequence of one key fits. What does not fit is lost and leaves the keyboard's overrun
+ * code.
  */
 bool i8042_key_ready(void *opaque);
 void i8042_key_deliver(void *opaque, const uint8_t *data, size_t len);

@@ -30,21 +30,21 @@ struct i8259_wiring {
 
 struct i8259_chip {
     /* saved */
-    uint8_t lines;      /* level of each IR input now */
-    uint8_t latch;      /* edge-sensitive requests: rose, stayed high, not yet acknowledged */
+    uint8_t lines; /* level of each IR input now */
+    uint8_t latch; /* edge-sensitive requests: rose, stayed high, not yet acknowledged */
     uint8_t isr;
     uint8_t imr;
-    uint8_t elcr;       /* 1: the input is level-sensitive */
+    uint8_t elcr; /* 1: the input is level-sensitive */
     uint8_t icw1;
     uint8_t vector_base;
     uint8_t icw3;
     uint8_t icw4;
-    uint8_t init_step;  /* which ICW the next write to the odd port is: 2..4; 0: OCW1 */
-    uint8_t lowest;     /* the input with the lowest priority now, 0..7 */
+    uint8_t init_step; /* which ICW the next write to the odd port is: 2..4; 0: OCW1 */
+    uint8_t lowest;    /* the input with the lowest priority now, 0..7 */
     bool rotate_aeoi;
     bool special_mask;
-    bool poll;          /* the next read is a poll */
-    bool read_isr;      /* the even port reads ISR, not IRR */
+    bool poll;     /* the next read is a poll */
+    bool read_isr; /* the even port reads ISR, not IRR */
 };
 
 struct i8259_pair {

@@ -42,7 +42,7 @@ struct mc146818 {
     uint8_t ram[256];      /* [0..9] and [32h]: the time while it stands still; A to D below */
     uint8_t index;
     uint8_t upper_index;
-    uint8_t dow_shift;     /* 0..6: how far the guest's day of the week is from the calendar's */
+    uint8_t dow_shift; /* 0..6: how far the guest's day of the week is from the calendar's */
     bool nmi_masked;
     /* wiring */
     struct clock *clock;

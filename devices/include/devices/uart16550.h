@@ -8,8 +8,8 @@
  *         .out = bytes_the_guest_sent, .opaque = ctx});
  *     machine_add_part(m, &uart16550_desc, &uart, uart16550_reset);
  *
- * Receiving: the line's other end keeps its bytes until uart16550_can_receive() and gives them one at
- * a time; a byte given in spite of that is an overrun, as on hardware.
+ * Receiving: the line's other end keeps its bytes until uart16550_can_receive() and gives them one
+ * at a time; a byte given in spite of that is an overrun, as on hardware.
  */
 #ifndef DEVICES_UART16550_H
 #define DEVICES_UART16550_H
@@ -28,15 +28,15 @@
 /* Modem status inputs, at their places in MSR. */
 #define UART16550_CTS 0x10
 #define UART16550_DSR 0x20
-#define UART16550_RI 0x40
+#define UART16550_RI  0x40
 #define UART16550_DCD 0x80
 
 struct uart16550_wiring {
     struct clock *clock;
     struct bus *ports;
-    uint16_t base;        /* first of 8 ports */
+    uint16_t base; /* first of 8 ports */
     struct irq_line irq;
-    const char *name;     /* for dumps, static storage; NULL: "uart" */
+    const char *name; /* for dumps, static storage; NULL: "uart" */
     /* Bytes leave the port, in order, at the moment the guest writes them. NULL: lost. */
     void (*out)(void *opaque, const uint8_t *data, size_t len);
     void *opaque;
@@ -49,17 +49,17 @@ struct uart16550 {
     uint16_t divisor;
     uint8_t fifo_head;
     uint8_t fifo_count;
-    uint8_t rbr;         /* the byte read last: what an empty receiver shows */
+    uint8_t rbr; /* the byte read last: what an empty receiver shows */
     uint8_t ier;
-    uint8_t fcr;         /* enable and trigger bits */
+    uint8_t fcr; /* enable and trigger bits */
     uint8_t lcr;
     uint8_t mcr;
     uint8_t scr;
-    uint8_t modem;       /* inputs CTS, DSR, RI and DCD */
-    uint8_t msr_delta;   /* MSR bits 0..3 */
+    uint8_t modem;     /* inputs CTS, DSR, RI and DCD */
+    uint8_t msr_delta; /* MSR bits 0..3 */
     bool overrun;
-    bool thr_pending;    /* THRE has an interrupt to give, if IER lets it */
-    bool char_timeout;   /* bytes below the trigger have waited for four character times */
+    bool thr_pending;  /* THRE has an interrupt to give, if IER lets it */
+    bool char_timeout; /* bytes below the trigger have waited for four character times */
     /* wiring */
     struct clock *clock;
     struct irq_line irq;
