@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine on the command line, spelled as QEMU's options are, with one dash or two:
+ *
+ *     struct run_options o;
+ *     int status = options_parse(&o, argc, argv, FOR_RECORD);
+ *
+ *     if (status != 0)
+ *         return status;              // the error is printed already
+ *     m = machine_create(&o.config, &pc_board, err, sizeof(err));
+ *     ...
+ *     options_free(&o);               // after machine_destroy
+ *
+ * After a successful parse `config` is complete: images are in memory, the seed and the wall clock
+ * have been read from the host (once, here, and nowhere else), and without -kernel and -bios the
+ * kernel is the embedded demo guest, under the name OPTIONS_DEMO_NAME.
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+
+#include <emu/machine.h>
+
+#define OPTIONS_DEMO_NAME "demo (built in)"
+
+enum options_for { FOR_RUN, FOR_RECORD };
+
+/* Where a serial line, or the debug console, leads. */
+enum serial_kind { SERIAL_NULL, SERIAL_STDIO, SERIAL_FILE, SERIAL_UNIX, SERIAL_PTY };
+
+struct serial_spec {
+    enum serial_kind kind;
+    const char *path; /* SERIAL_FILE, SERIAL_UNIX; part of argv */
+    bool server;      /* SERIAL_UNIX: listen, and wait for the first client, instead of connecting */
+    bool nowait;      /* with server: start without a client */
+};
+
+struct run_options {
+    struct machine_config config;
+    struct serial_spec serial[MACHINE_MAX_SERIAL];
+    struct serial_spec debugcon; /* ports E9h and 402h; NULL, STDIO or FILE */
+    const char *trace_path;      /* FOR_RECORD: never NULL after a successful parse */
+    bool sync;                   /* FOR_RECORD: fdatasync after each flush of the trace */
+    bool stats;
+    bool no_reboot;              /* a reset ends the run */
+    bool ignore_panic;           /* a panic that the guest reports does not end the run */
+    bool no_sandbox;
+    bool seed_given;
+    bool demo;                   /* no image was given */
+
+    /* owned */
+    uint8_t *kernel_data, *initrd_data, *bios_data;
+    char *cmdline;
+};
+
+/*
+ * Parses argv[1..argc) and loads the images. 0, or an exit status after the error was printed; *o
+ * needs no options_free() then. `--help` prints the command's help and returns -1: done, exit 0.
+ */
+int options_parse(struct run_options *o, int argc, char **argv, enum options_for what);
+void options_free(struct run_options *o);
+
+/* The machine options for `deja help run` and `deja help record`, on standard output. */
+void options_help(enum options_for what);
+
+#endif
