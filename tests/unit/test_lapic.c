@@ -287,6 +287,7 @@ static void registers_keep_their_writable_bits_only(void **state)
         wr(w, rows[i].reg, rows[i].fixed & 0x100);
         assert_int_equal(rd(w, rows[i].reg), rows[i].fixed);
     }
+    assert_int_equal(w->lapic[0].oddities, 0);
 }
 
 static void read_only_registers_ignore_writes(void **state)
@@ -564,6 +565,22 @@ static void extint_ignores_priority_and_the_mask_stops_it(void **state)
     assert_true(w->cpu[0].intr);
 }
 
+static void lint1_takes_extint_as_well(void **state)
+{
+    struct world *w = *state;
+
+    enable(w);
+    wr(w, LVT_LINT0, MASKED);
+    wr(w, LVT_LINT1, 0x700);
+    lapic_set_lint(&w->lapic[0], 0, true);
+    assert_false(w->cpu[0].intr);
+    lapic_set_lint(&w->lapic[0], 1, true);
+    assert_true(w->cpu[0].intr);
+    assert_int_equal(ack(w, 0).source, INTR_SOURCE_PIC);
+    wr(w, LVT_LINT1, MASKED | 0x700);
+    assert_false(w->cpu[0].intr);
+}
+
 static void a_disabled_apic_passes_the_pins_on(void **state)
 {
     struct world *w = *state;
@@ -741,6 +758,33 @@ static void an_ipi_with_an_illegal_vector_is_an_error_of_the_sender(void **state
     assert_int_equal(w->lapic[1].esr_pending, 0);
 }
 
+static void vector_16_is_the_first_that_an_ipi_may_carry(void **state)
+{
+    struct world *w = *state;
+
+    enable(w);
+    wr(w, ICR, 0x44010);
+    assert_true(irr(w, 0, 0x10));
+    enter_x2apic(w);
+    assert_int_equal(wrmsr(w, 0x83f, 0x10), 0);
+    assert_int_equal(w->lapic[0].esr_pending, 0);
+}
+
+static void a_32_bit_destination_does_not_wrap_onto_an_xapic(void **state)
+{
+    struct world *w = *state;
+
+    enable_all(w);
+    enter_x2apic(w); /* CPU 0 alone */
+    w->lapic[1].ldr = 0xff000000;
+    assert_int_equal(wrmsr(w, X2(ICR), 0x101ULL << 32 | 0x4861), 0);
+    assert_int_equal(wrmsr(w, X2(ICR), 0x101ULL << 32 | 0x4062), 0);
+    assert_int_equal(wrmsr(w, X2(ICR), 1ULL << 32 | 0x4063), 0);
+    assert_false(irr(w, 1, 0x61));
+    assert_false(irr(w, 1, 0x62));
+    assert_true(irr(w, 1, 0x63));
+}
+
 static void msi_names_destination_mode_and_vector(void **state)
 {
     struct world *w = *state;
@@ -755,6 +799,8 @@ static void msi_names_destination_mode_and_vector(void **state)
     assert_false(irr(w, 2, 0x57));
     assert_true(apic_bus_msi(&w->bus, 0xfee01000, 0x400));
     assert_int_equal(w->cpu[1].nmis, 1);
+    assert_true(apic_bus_msi(&w->bus, 0xfeeff000, 0x58)); /* broadcast */
+    assert_true(irr(w, 0, 0x58) && irr(w, 1, 0x58) && irr(w, 2, 0x58));
     assert_false(apic_bus_msi(&w->bus, 0xfed01000, 0x55)); /* no APIC address */
     assert_false(apic_bus_msi(&w->bus, 0xfee07000, 0x55)); /* nobody there */
 }
@@ -1003,6 +1049,11 @@ static void each_cpu_sees_its_own_page(void **state)
         w->bus.accessing = i;
         assert_int_equal(rd(w, ID), i << 24);
     }
+    w->bus.accessing = NCPUS; /* nobody's turn */
+    assert_int_equal(bus_read(&w->fm.memory, 0xfee00020, 4), 0xffffffff);
+    bus_write(&w->fm.memory, 0xfee00080, 0x50, 4);
+    w->bus.accessing = 0;
+    assert_int_equal(rd(w, TPR), 0);
 }
 
 static void base_transitions_follow_the_manual(void **state)
@@ -1092,6 +1143,33 @@ static void x2apic_reserved_bits_fault(void **state)
     enter_x2apic(w);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_int_equal(wrmsr(w, rows[i].msr, rows[i].value), -1);
+}
+
+static void x2apic_accepts_what_is_defined(void **state)
+{
+    static const struct {
+        uint32_t msr;
+        uint64_t value;
+        uint64_t kept;
+    } rows[] = {
+        {X2(TPR), 0xff, 0xff},
+        {X2(SVR), 0x13ff, 0x13ff},
+        {X2(LVT_TIMER), 0x710ff, 0x700ff}, /* delivery status may be written, and is not kept */
+        {X2(LVT_THERMAL), 0x117ff, 0x107ff},
+        {X2(LVT_PERF), 0x117ff, 0x107ff},
+        {X2(LVT_LINT0), 0x1f7ff, 0x1a7ff},
+        {X2(LVT_LINT1), 0x1f7ff, 0x1a7ff},
+        {X2(LVT_ERROR), 0x110ff, 0x100ff},
+        {X2(TIMER_DIVIDE), 0xb, 0xb},
+    };
+    struct world *w = *state;
+
+    enable(w);
+    enter_x2apic(w);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(wrmsr(w, rows[i].msr, rows[i].value), 0);
+        assert_int_equal(msr_value(w, rows[i].msr), rows[i].kept);
+    }
 }
 
 static void x2apic_id_and_logical_id_follow_from_the_number(void **state)
@@ -1209,11 +1287,14 @@ int main(void)
         T(intr_is_driven_on_changes_only),
         T(lint0_in_extint_mode_takes_the_vector_from_the_pic),
         T(extint_ignores_priority_and_the_mask_stops_it),
+        T(lint1_takes_extint_as_well),
         T(a_disabled_apic_passes_the_pins_on),
         T(lint1_in_nmi_mode_acts_on_the_rising_edge),
         T(a_fixed_level_pin_waits_for_its_eoi),
         T(ipi_to_a_physical_destination),
         T(ipi_shorthands),
+        T(vector_16_is_the_first_that_an_ipi_may_carry),
+        T(a_32_bit_destination_does_not_wrap_onto_an_xapic),
         T(ipi_to_flat_logical_destinations),
         T(ipi_to_clustered_logical_destinations),
         T(lowest_priority_goes_to_the_idlest),
@@ -1239,6 +1320,7 @@ int main(void)
         T(x2apic_msrs_exist_in_x2apic_mode_only),
         T(x2apic_registers_are_readable_and_writable_as_listed),
         T(x2apic_reserved_bits_fault),
+        T(x2apic_accepts_what_is_defined),
         T(x2apic_id_and_logical_id_follow_from_the_number),
         T(x2apic_icr_sends_with_one_write),
         T(self_ipi_register),

@@ -138,6 +138,8 @@ static void the_address_register_takes_dwords_only(void **state)
     assert_int_equal(in32(&w->fm, 0xcf8), 0x80fffffc);
     out16(&w->fm, 0xcf8, 0x1234);
     out8(&w->fm, 0xcf8, 0x12);
+    out8(&w->fm, 0xcfa, 0x06); /* nor is this CF9h */
+    assert_int_equal(w->resets, 0);
     assert_int_equal(in32(&w->fm, 0xcf8), 0x80fffffc);
 }
 
@@ -160,6 +162,8 @@ static void absent_functions_and_other_buses_read_ones(void **state)
     assert_int_equal(cfg(w, 9, 0, 0, 4), 0xffffffff);
     assert_int_equal(cfg(w, 1, 1, 0, 2), 0xffff);
     out32(&w->fm, 0xcf8, 0x80010000); /* bus 1 */
+    assert_int_equal(in32(&w->fm, 0xcfc), 0xffffffff);
+    out32(&w->fm, 0xcf8, 0x80800000); /* bus 128 */
     assert_int_equal(in32(&w->fm, 0xcfc), 0xffffffff);
     out32(&w->fm, 0xcf8, 0x00000000); /* not enabled */
     assert_int_equal(in32(&w->fm, 0xcfc), 0xffffffff);
@@ -355,6 +359,82 @@ static void the_host_bridge_is_a_440fx(void **state)
     assert_int_equal(cfg(w, 0, 0, 0x72, 1), 0x7a);
 }
 
+struct stored {
+    uint8_t offset;
+    uint8_t size;
+    uint32_t reset;
+    uint32_t writable;
+};
+
+static void assert_stored(struct world *w, unsigned slot, const struct stored *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct stored *r = &rows[i];
+        uint32_t fixed = r->reset & ~r->writable;
+
+        if (cfg(w, slot, 0, r->offset, r->size) != r->reset)
+            fail_msg("reset value of register %02x", r->offset);
+        cfg_write(w, slot, 0, r->offset, 0xffffffff, r->size);
+        if (cfg(w, slot, 0, r->offset, r->size) != (fixed | r->writable))
+            fail_msg("ones in register %02x", r->offset);
+        cfg_write(w, slot, 0, r->offset, 0, r->size);
+        if (cfg(w, slot, 0, r->offset, r->size) != fixed)
+            fail_msg("zeros in register %02x", r->offset);
+    }
+}
+
+/* Intel 290549, register index: what firmware programs and reads back. */
+static void the_host_bridge_stores_its_memory_registers(void **state)
+{
+    static const struct stored rows[] = {
+        {0x0d, 1, 0x00, 0xf8}, {0x50, 2, 0x0000, 0xffff}, {0x52, 1, 0x00, 0xff},
+        {0x53, 1, 0x80, 0xff}, {0x54, 1, 0x00, 0xff},     {0x55, 1, 0x00, 0xff},
+        {0x57, 1, 0x01, 0xff}, {0x58, 1, 0x10, 0xff},     {0x59, 1, 0x00, 0x30},
+        {0x5a, 2, 0, 0x3333},  {0x5c, 2, 0, 0x3333},      {0x5e, 2, 0, 0x3333},
+        {0x60, 4, 0x01010101, 0xffffffff},                {0x64, 4, 0x01010101, 0xffffffff},
+        {0x68, 1, 0x00, 0xff}, {0x70, 1, 0x10, 0xff},     {0x71, 1, 0x10, 0xff},
+        {0x72, 1, 0x02, 0x78}, {0x90, 1, 0x00, 0xff},
+    };
+
+    assert_stored(*state, 0, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+/* Intel 290550, register index. */
+static void the_isa_bridge_stores_its_board_registers(void **state)
+{
+    static const struct stored rows[] = {
+        {0x4c, 1, 0x4d, 0xff},     {0x4e, 2, 0x0003, 0x01ff}, {0x60, 4, 0x80808080, 0x8f8f8f8f},
+        {0x69, 1, 0x02, 0xfe},     {0x70, 2, 0x8080, 0xefef}, {0x76, 2, 0x0c0c, 0x8f8f},
+        {0x78, 2, 0x0002, 0xffff}, {0x80, 1, 0x00, 0x7f},     {0x82, 1, 0x00, 0x0f},
+        {0xa0, 1, 0x08, 0x1f},     {0xa2, 2, 0x0000, 0x01ff}, {0xa8, 1, 0x0f, 0xff},
+    };
+
+    assert_stored(*state, 1, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+static void a_piix3_state_that_contradicts_itself_is_rejected(void **state)
+{
+    struct world *w = *state;
+    uint8_t saved[512];
+    size_t size = state_saved_size(&piix3_desc);
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct piix3 bad = w->piix3;
+
+        if (i == 0)
+            bad.driven = 0x0800;
+        else if (i == 1)
+            bad.pirqs = 0x10;
+        else
+            bad.reset_control = 0x01;
+        state_save(&piix3_desc, &bad, saved);
+        assert_int_equal(state_load(&piix3_desc, &w->piix3, saved, size), -1);
+    }
+    out8(&w->fm, 0xcf9, 0x06);
+    state_save(&piix3_desc, &w->piix3, saved);
+    assert_int_equal(state_load(&piix3_desc, &w->piix3, saved, size), 0);
+}
+
 static void the_isa_bridge_is_a_multifunction_piix3(void **state)
 {
     struct world *w = *state;
@@ -421,6 +501,9 @@ int main(void)
         T(interrupt_disable_lowers_the_pin),
         T(the_host_bridge_is_a_440fx),
         T(the_isa_bridge_is_a_multifunction_piix3),
+        T(the_host_bridge_stores_its_memory_registers),
+        T(the_isa_bridge_stores_its_board_registers),
+        T(a_piix3_state_that_contradicts_itself_is_rejected),
         T(reset_control_acts_on_the_rise_of_bit_2),
         T(every_field_is_saved),
     };

@@ -78,6 +78,8 @@ static void the_screen_is_blank_after_reset(void **state)
     for (unsigned i = 0; i < 25 * 81; i++)
         assert_int_equal(screen[i], i % 81 == 80 ? '\n' : ' ');
     assert_int_equal(bus_read(&w->fm.memory, 0xb8000, 2), 0x0720);
+    assert_int_equal(bus_read(&w->fm.memory, 0xbfffe, 2), 0x0720);
+    assert_int_equal(bus_read(&w->fm.memory, 0xb7fff, 1), 0x00);
 }
 
 static void the_screen_shows_what_was_written(void **state)
@@ -204,6 +206,30 @@ static void feature_control_and_enable_read_back(void **state)
     out8(&w->fm, 0x3c3, 0x00);
     assert_int_equal(in8(&w->fm, 0x3c3), 0x00);
     assert_int_equal(in8(&w->fm, 0x3c2) & 0x10, 0x10);
+}
+
+static void only_the_selected_status_port_resets_the_flip_flop(void **state)
+{
+    struct world *w = *state;
+
+    out8(&w->fm, 0x3c0, 0x05);
+    in8(&w->fm, 0x3ba);
+    in8(&w->fm, 0x3d4);
+    assert_true(w->vga.attr_data);
+    in8(&w->fm, 0x3da);
+    assert_false(w->vga.attr_data);
+}
+
+static void the_crtc_is_set_up_for_80_by_25_after_reset(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(get(w, 0x3d4, 0x01), 79);   /* columns - 1 */
+    assert_int_equal(get(w, 0x3d4, 0x09), 0x4f); /* 16 lines a row */
+    assert_int_equal(get(w, 0x3d4, 0x13), 40);
+    assert_int_equal(get(w, 0x3d4, 0x18), 0xff); /* no split screen */
+    assert_int_equal(get(w, 0x3ce, 0x06), 0x0e); /* text at B8000h */
+    assert_int_equal(in8(&w->fm, 0x3c7), 0);     /* DAC: writing */
 }
 
 /* --- DAC --- */
@@ -362,6 +388,8 @@ int main(void)
         T(the_attribute_flip_flop_alternates_and_3da_resets_it),
         T(misc_output_moves_the_crtc_between_3b4_and_3d4),
         T(feature_control_and_enable_read_back),
+        T(only_the_selected_status_port_resets_the_flip_flop),
+        T(the_crtc_is_set_up_for_80_by_25_after_reset),
         T(dac_entries_take_three_bytes_and_advance),
         T(a_dac_entry_changes_with_its_third_byte),
         T(peeking_at_the_dac_does_not_advance),

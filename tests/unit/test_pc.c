@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The PC board's wiring. The machine around it is a stand-in: its functions that the board calls are
+ * here, and record what was asked of them.
+ */
+#include "device_test.h"
+
+#include <stdio.h>
+
+#include <devices/acpi_tables.h>
+#include <devices/pc.h>
+
+#define RAM_BYTES (4u << 20)
+
+struct world {
+    struct machine m;
+    struct pc *pc;
+    bool intr;
+    enum machine_stop stop;
+    unsigned stops;
+    uint8_t exit_code;
+    char serial[2][16];
+    unsigned nserial[2];
+    char debug[16];
+    unsigned ndebug;
+    uint8_t post;
+};
+
+/* --- the stand-in: m is the first member of its world --- */
+
+static struct world *world_of(struct machine *m)
+{
+    return (struct world *)m;
+}
+
+void machine_add_part(struct machine *m, const struct state_desc *desc, void *obj,
+                      void (*reset)(void *obj))
+{
+    assert_true(m->nparts < MACHINE_MAX_PARTS);
+    m->parts[m->nparts++] = (struct machine_part){.desc = desc, .obj = obj, .reset = reset};
+}
+
+void machine_request_stop(struct machine *m, enum machine_stop why)
+{
+    world_of(m)->stop = why;
+    world_of(m)->stops++;
+}
+
+void machine_request_exit(struct machine *m, uint8_t code)
+{
+    world_of(m)->exit_code = code;
+}
+
+static void set_intr(void *cpu, bool level)
+{
+    ((struct world *)cpu)->intr = level;
+}
+
+static void no_edge(void *cpu)
+{
+    (void)cpu;
+}
+
+static void no_sipi(void *cpu, uint8_t vector)
+{
+    (void)cpu, (void)vector;
+}
+
+static uint64_t no_tsc(void *cpu)
+{
+    (void)cpu;
+    return 0;
+}
+
+static uint64_t no_tsc_to_ns(void *cpu, uint64_t tsc)
+{
+    (void)cpu;
+    return tsc;
+}
+
+struct cpu_lines machine_connect_intc(struct machine *m, unsigned n, const struct intc_ops *ops,
+                                      void *opaque)
+{
+    assert_int_equal(n, 0);
+    assert_non_null(ops);
+    assert_non_null(opaque);
+    return (struct cpu_lines){.cpu = m,
+                              .set_intr = set_intr,
+                              .raise_nmi = no_edge,
+                              .raise_init = no_edge,
+                              .raise_sipi = no_sipi,
+                              .tsc = no_tsc,
+                              .tsc_to_ns = no_tsc_to_ns};
+}
+
+void machine_set_a20(struct machine *m, bool open)
+{
+    m->a20_mask = open;
+}
+
+void machine_serial_out(struct machine *m, unsigned port, const uint8_t *data, size_t len)
+{
+    struct world *w = world_of(m);
+
+    for (size_t i = 0; i < len; i++)
+        w->serial[port][w->nserial[port]++] = (char)data[i];
+}
+
+void machine_debug_out(struct machine *m, uint16_t port, uint8_t byte)
+{
+    struct world *w = world_of(m);
+
+    (void)port;
+    w->debug[w->ndebug++] = (char)byte;
+}
+
+void machine_post_code(struct machine *m, uint8_t byte)
+{
+    world_of(m)->post = byte;
+}
+
+bool ram_write(struct ram *ram, uint64_t gpa, const void *data, size_t len)
+{
+    if (gpa + len > ram->bytes)
+        return false;
+    memcpy(ram->host + gpa, data, len);
+    return true;
+}
+
+static void reset_all(struct world *w)
+{
+    for (unsigned i = 0; i < w->m.nparts; i++)
+        w->m.parts[i].reset(w->m.parts[i].obj);
+    assert_int_equal(pc_board.place_tables(w->pc, &w->m), ACPI_TABLES_BASE);
+}
+
+static int setup(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    char err[128] = "";
+
+    assert_non_null(w);
+    clock_init(&w->m.clock, 1);
+    bus_init(&w->m.ports, "port", 0x10000);
+    bus_init(&w->m.memory, "memory", UINT64_MAX);
+    w->m.ncpus = 1;
+    w->m.ram.bytes = w->m.ram.low_bytes = RAM_BYTES;
+    w->m.ram.host = calloc(1, RAM_BYTES);
+    assert_non_null(w->m.ram.host);
+    w->pc = pc_board.create(&w->m, err, sizeof(err));
+    assert_non_null(w->pc);
+    w->m.board = w->pc;
+    reset_all(w);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+
+    for (unsigned i = 0; i < w->m.nparts; i++)
+        assert_state_survives(w->m.parts[i].desc, w->m.parts[i].obj);
+    pc_board.destroy(w->pc);
+    free(w->m.ram.host);
+    free(w);
+    return 0;
+}
+
+static void out(struct world *w, uint16_t port, uint64_t value, unsigned size)
+{
+    bus_write(&w->m.ports, port, value, size);
+}
+
+static uint32_t in(struct world *w, uint16_t port, unsigned size)
+{
+    return (uint32_t)bus_read(&w->m.ports, port, size);
+}
+
+static void advance(struct world *w, uint64_t ns)
+{
+    uint64_t end = clock_now_ns(&w->m.clock) + ns;
+
+    while (clock_next_deadline_ns(&w->m.clock) <= end) {
+        clock_idle_until(&w->m.clock, clock_next_deadline_ns(&w->m.clock));
+        clock_run_due(&w->m.clock);
+    }
+    clock_idle_until(&w->m.clock, end);
+}
+
+static void give(struct world *w, enum input_kind kind, unsigned port, const char *data)
+{
+    const struct input_sink *sink = input_door_find(&w->m.door, kind, port);
+
+    assert_non_null(sink);
+    sink->deliver(sink->opaque, (const uint8_t *)data, strlen(data));
+}
+
+/* The 8259A pair as a kernel sets it up, vectors 20h and 28h; `open` are the unmasked interrupts. */
+static void program_pic(struct world *w, uint16_t open)
+{
+    out(w, 0x20, 0x11, 1);
+    out(w, 0x21, 0x20, 1);
+    out(w, 0x21, 0x04, 1);
+    out(w, 0x21, 0x01, 1);
+    out(w, 0xa0, 0x11, 1);
+    out(w, 0xa1, 0x28, 1);
+    out(w, 0xa1, 0x02, 1);
+    out(w, 0xa1, 0x01, 1);
+    out(w, 0x21, (uint8_t)~(open | 4), 1);
+    out(w, 0xa1, (uint8_t) ~(open >> 8), 1);
+}
+
+static void route(struct world *w, unsigned pin, uint32_t low)
+{
+    bus_write(&w->m.memory, 0xfee000f0, 0x1ff, 4);
+    bus_write(&w->m.memory, 0xfec00000, 0x10 + 2 * pin, 4);
+    bus_write(&w->m.memory, 0xfec00010, low, 4);
+}
+
+static struct intr_ack ack(struct world *w)
+{
+    return lapic_intc_ops.ack(&w->pc->lapics[0]);
+}
+
+/* --- tests --- */
+
+static void the_timer_reaches_the_cpu_through_the_8259(void **state)
+{
+    struct world *w = *state;
+    struct intr_ack a;
+
+    program_pic(w, 1);
+    out(w, 0x43, 0x34, 1); /* channel 0, mode 2 */
+    out(w, 0x40, 0xa9, 1);
+    out(w, 0x40, 0x04, 1);
+    assert_false(w->intr);
+    advance(w, 1500 * USEC_NS); /* one period of 1193 ticks and a half */
+    assert_true(w->intr);
+    a = ack(w);
+    assert_int_equal(a.vector, 0x20);
+    assert_int_equal(a.source, INTR_SOURCE_PIC);
+}
+
+static void the_timer_reaches_the_cpu_through_ioapic_pin_2(void **state)
+{
+    struct world *w = *state;
+
+    program_pic(w, 0);
+    route(w, 2, 0x30);
+    out(w, 0x43, 0x34, 1);
+    out(w, 0x40, 0xa9, 1);
+    out(w, 0x40, 0x04, 1);
+    advance(w, 1500 * USEC_NS); /* one period of 1193 ticks and a half */
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x30);
+}
+
+static void serial_lines_go_both_ways(void **state)
+{
+    struct world *w = *state;
+    const struct input_sink *com1 = input_door_find(&w->m.door, INPUT_SERIAL, 0);
+
+    out(w, 0x3f8, 'a', 1);
+    out(w, 0x2f8, 'b', 1);
+    assert_string_equal(w->serial[0], "a");
+    assert_string_equal(w->serial[1], "b");
+    route(w, 4, 0x34);
+    out(w, 0x3fc, 0x08, 1); /* OUT2 */
+    out(w, 0x3f9, 0x01, 1);
+    assert_true(com1->ready(com1->opaque));
+    give(w, INPUT_SERIAL, 0, "x");
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x34);
+    assert_false(com1->ready(com1->opaque)); /* one byte without FIFOs */
+    assert_int_equal(in(w, 0x3f8, 1), 'x');
+    assert_true(com1->ready(com1->opaque));
+    give(w, INPUT_SERIAL, 1, "y");
+    assert_int_equal(in(w, 0x2f8, 1), 'y');
+}
+
+static void the_end_of_a_serial_line_drops_carrier(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(in(w, 0x3fe, 1) & 0xf0, 0xb0);
+    give(w, INPUT_SERIAL_EOF, 0, "");
+    assert_int_equal(in(w, 0x3fe, 1) & 0xf0, 0x30);
+    assert_int_equal(in(w, 0x2fe, 1) & 0xf0, 0xb0);
+}
+
+static void keys_arrive_at_port_60(void **state)
+{
+    struct world *w = *state;
+
+    out(w, 0x64, 0x60, 1); /* command byte: interrupt on, no translation */
+    out(w, 0x60, 0x01, 1);
+    route(w, 1, 0x31);
+    give(w, INPUT_KEY, 0, "\x1c");
+    advance(w, 10 * MSEC_NS);
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x31);
+    assert_int_equal(in(w, 0x60, 1), 0x1c);
+}
+
+static void the_power_button_is_sci_on_interrupt_9(void **state)
+{
+    struct world *w = *state;
+
+    route(w, 9, 0x8039);
+    out(w, 0xb2, 0xf1, 1);
+    out(w, 0x602, 0x0100, 2);
+    give(w, INPUT_POWER, 0, "");
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x39);
+    out(w, 0x600, 0x0100, 2);
+    bus_write(&w->m.memory, 0xfee000b0, 0, 4);
+    assert_false(w->intr);
+}
+
+static void an_interrupt_stays_high_while_any_source_holds_it(void **state)
+{
+    struct world *w = *state;
+
+    out(w, 0xb2, 0xf1, 1);
+    out(w, 0x602, 0x0100, 2);
+    pci_config_write(&w->pc->isa_bridge.pci, 0x60, 0x09, 1); /* PIRQA shares with SCI */
+    piix3_set_pirq(&w->pc->isa_bridge, 0, true);
+    give(w, INPUT_POWER, 0, "");
+    assert_true(w->pc->ioapic.pins & 1u << 9);
+    piix3_set_pirq(&w->pc->isa_bridge, 0, false);
+    assert_true(w->pc->ioapic.pins & 1u << 9);
+    out(w, 0x600, 0x0100, 2);
+    assert_false(w->pc->ioapic.pins & 1u << 9);
+}
+
+static void guests_stop_the_machine_in_their_ways(void **state)
+{
+    struct world *w = *state;
+
+    out(w, 0x604, 0x2000, 2); /* S5 */
+    assert_int_equal(w->stop, STOP_POWEROFF);
+    out(w, 0xcf9, 0x06, 1);
+    assert_int_equal(w->stop, STOP_RESET);
+    w->stop = STOP_ICOUNT;
+    out(w, 0x64, 0xfe, 1); /* keyboard controller pulse */
+    assert_int_equal(w->stop, STOP_RESET);
+    w->stop = STOP_ICOUNT;
+    out(w, 0x92, 0x03, 1);
+    assert_int_equal(w->stop, STOP_RESET);
+    out(w, 0xf4, 0x10, 4);
+    assert_int_equal(w->exit_code, 0x21);
+}
+
+static void a20_follows_the_last_write_and_survives_a_load(void **state)
+{
+    struct world *w = *state;
+    uint8_t saved[64];
+
+    assert_true(w->m.a20_mask);
+    out(w, 0x92, 0x00, 1);
+    assert_false(w->m.a20_mask);
+    state_save(&pc_desc, w->pc, saved);
+    out(w, 0x64, 0xdf, 1); /* keyboard controller: open */
+    assert_true(w->m.a20_mask);
+    assert_int_equal(state_load(&pc_desc, w->pc, saved, state_saved_size(&pc_desc)), 0);
+    assert_false(w->m.a20_mask);
+}
+
+static void debug_ports_report(void **state)
+{
+    struct world *w = *state;
+
+    out(w, 0xe9, 'd', 1);
+    out(w, 0x402, 'e', 1);
+    out(w, 0x80, 0x5a, 1);
+    assert_string_equal(w->debug, "de");
+    assert_int_equal(w->post, 0x5a);
+    assert_false(pc_has_panicked(pc_of(&w->m)));
+    out(w, 0x505, 0x01, 1);
+    assert_true(pc_has_panicked(pc_of(&w->m)));
+}
+
+static void a_kernel_finds_what_firmware_leaves(void **state)
+{
+    struct world *w = *state;
+
+    assert_memory_equal(w->m.ram.host + ACPI_TABLES_BASE, "RSD PTR ", 8);
+    out(w, 0xcf8, 0x80000b40, 4); /* 1.3, PMBA */
+    assert_int_equal(in(w, 0xcfc, 4), 0x601);
+    assert_int_equal(in(w, 0x608, 4) >> 24, 0);
+    out(w, 0xcf8, 0x80000860, 4);
+    assert_int_equal(in(w, 0xcfc, 4), 0x0b0b0a0a);
+    assert_int_equal(in(w, 0x4d1, 1), 0x0e);
+    out(w, 0xcf8, 0x80000058, 4);
+    assert_int_equal(in(w, 0xcfc, 4) >> 8, 0x333330);
+    assert_int_equal(bus_read(&w->m.memory, 0xb8000, 2), 0x0720);
+}
+
+static void reset_brings_back_the_same_state(void **state)
+{
+    struct world *w = *state;
+    uint64_t before[MACHINE_MAX_PARTS];
+
+    for (unsigned i = 0; i < w->m.nparts; i++)
+        before[i] = state_digest(w->m.parts[i].desc, w->m.parts[i].obj);
+    program_pic(w, 0xffff);
+    route(w, 4, 0x34);
+    out(w, 0x3f9, 0x03, 1);
+    out(w, 0x92, 0x00, 1);
+    out(w, 0xcf8, 0x80000b40, 4);
+    out(w, 0xcfc, 0xc000, 4);
+    out(w, 0x505, 1, 1);
+    bus_write(&w->m.memory, 0xb8000, 0x0741, 2);
+    piix3_set_pirq(&w->pc->isa_bridge, 1, true);
+    reset_all(w);
+    for (unsigned i = 0; i < w->m.nparts; i++) {
+        if (state_digest(w->m.parts[i].desc, w->m.parts[i].obj) != before[i])
+            fail_msg("%s differs after reset", w->m.parts[i].desc->name);
+    }
+    assert_false(w->intr);
+}
+
+static void too_many_cpus_are_refused_with_a_line(void **state)
+{
+    struct world *w = *state;
+    struct machine many = {.ncpus = APIC_BUS_MAX_CPUS + 1};
+    char err[128] = "";
+
+    (void)w;
+    assert_null(pc_board.create(&many, err, sizeof(err)));
+    assert_non_null(strstr(err, "CPUs"));
+    pc_board.destroy(NULL);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(the_timer_reaches_the_cpu_through_the_8259),
+        T(the_timer_reaches_the_cpu_through_ioapic_pin_2),
+        T(serial_lines_go_both_ways),
+        T(the_end_of_a_serial_line_drops_carrier),
+        T(keys_arrive_at_port_60),
+        T(the_power_button_is_sci_on_interrupt_9),
+        T(an_interrupt_stays_high_while_any_source_holds_it),
+        T(guests_stop_the_machine_in_their_ways),
+        T(a20_follows_the_last_write_and_survives_a_load),
+        T(debug_ports_report),
+        T(a_kernel_finds_what_firmware_leaves),
+        T(reset_brings_back_the_same_state),
+        T(too_many_cpus_are_refused_with_a_line),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
