@@ -237,6 +237,14 @@ static void step(struct cpu *cpu, uint64_t end)
     finish_step(cpu);
 }
 
+/* The one instruction that STI or MOV SS shields from an interrupt that is waiting. */
+static void run_shadowed(struct cpu *cpu, uint64_t end)
+{
+    cpu->icount_end = cpu->icount + 1;
+    run_from_rip(cpu);
+    cpu->icount_end = end;
+}
+
 /* The current instruction again, from nothing, alone. */
 static void run_solo(struct cpu *cpu, uint64_t end)
 {
@@ -332,6 +340,8 @@ enum cpu_exit cpu_run(struct cpu *cpu, uint64_t icount_end)
             break;
         if (unlikely(cpu_must_step(cpu)))
             step(cpu, icount_end);
+        else if (unlikely(cpu->pending != 0 && cpu->shadow_icount == cpu->icount))
+            run_shadowed(cpu, icount_end);
         else
             run_from_rip(cpu);
     }
