@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine's configuration as a trace's header says it: machine_header.h lists the keys.
+ *
+ * Text that a guest can see must come back byte for byte, and CBOR's text is UTF-8 only: whatever
+ * is not plain ASCII is kept as bytes.
+ */
+#include "machine_header.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GENERATOR "deja " DEJA_VERSION
+#define CPU_MODEL "deja x86-64-v2" /* the one model: emu/cpu/cpuid.c */
+
+/* --- machine to header --- */
+
+static bool is_ascii(const char *s)
+{
+    for (; *s != '\0'; s++)
+        if ((unsigned char)*s >= 0x80)
+            return false;
+    return true;
+}
+
+static void add_item(struct machine_header *h, struct trace_config_item item)
+{
+    h->items[h->header.nconfig++] = item;
+}
+
+static void add_uint(struct machine_header *h, const char *key, uint64_t value)
+{
+    add_item(h,
+             (struct trace_config_item){.key = key, .type = TRACE_CONFIG_UINT, .value.u = value});
+}
+
+static void add_text(struct machine_header *h, const char *key, const char *text)
+{
+    struct trace_config_item item = {.key = key, .type = TRACE_CONFIG_STRING, .value.s = text};
+
+    if (!is_ascii(text)) {
+        item.type = TRACE_CONFIG_BYTES;
+        item.value.bytes.data = (const uint8_t *)text;
+        item.value.bytes.len = strlen(text);
+    }
+    add_item(h, item);
+}
+
+static const char *image_name(const struct machine_image *image)
+{
+    return image->name != NULL ? image->name : "";
+}
+
+static void add_image(struct machine_header *h, const char *role, const struct machine_image *image)
+{
+    if (image->data == NULL)
+        return;
+    h->images[h->header.nimages++] = (struct trace_image){
+        .role = role, .name = image_name(image), .size = image->len, .data = image->data};
+}
+
+void machine_header_init(struct machine_header *h, const struct machine *m,
+                         uint64_t digest_interval)
+{
+    const struct machine_config *config = &m->config;
+
+    *h = (struct machine_header){.header = {
+                                     .struct_size = sizeof(struct trace_header),
+                                     .generator = GENERATOR,
+                                     .cpu_model = CPU_MODEL,
+                                     .ns_per_insn = config->ns_per_insn,
+                                     .rtc_base = config->rtc_base,
+                                     .seeds = &config->seed,
+                                     .nseeds = 1,
+                                 }};
+    h->header.config = h->items;
+    h->header.images = h->images;
+    add_text(h, "board", m->board_type->name);
+    add_uint(h, "ram_bytes", config->ram_bytes);
+    add_uint(h, "boot32", config->boot32);
+    if (config->cmdline != NULL)
+        add_text(h, "cmdline", config->cmdline);
+    if (config->initrd.data != NULL && !is_ascii(image_name(&config->initrd)))
+        add_text(h, "initrd_name", config->initrd.name);
+    add_uint(h, "digest_interval", digest_interval);
+    add_image(h, "kernel", &config->kernel);
+    add_image(h, "initrd", &config->initrd);
+    add_image(h, "bios", &config->bios);
+}
+
+/* --- header to machine --- */
+
+static const char *const known_keys[] = {
+    "board", "ram_bytes", "boot32", "cmdline", "initrd_name", "digest_interval",
+};
+
+static int check_keys(const struct trace_header *header, char *err, size_t errlen)
+{
+    for (size_t i = 0; i < header->nconfig; i++) {
+        bool known = false;
+
+        for (size_t k = 0; k < sizeof(known_keys) / sizeof(known_keys[0]); k++)
+            known |= strcmp(header->config[i].key, known_keys[k]) == 0;
+        if (!known) {
+            snprintf(err, errlen, "its machine has \"%.64s\", which this deja (%s) does not know",
+                     header->config[i].key, DEJA_VERSION);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_machine(const struct trace_header *header, const struct machine_board *board,
+                         char *err, size_t errlen)
+{
+    const char *name = trace_header_string(header, "board", "");
+
+    if (strcmp(name, board->name) != 0) {
+        snprintf(err, errlen, "its machine has the board \"%.64s\", this deja has \"%s\"", name,
+                 board->name);
+        return -1;
+    }
+    if (strcmp(header->cpu_model, CPU_MODEL) != 0) {
+        snprintf(err, errlen, "its machine has the CPU \"%.64s\", this deja has \"%s\"",
+                 header->cpu_model, CPU_MODEL);
+        return -1;
+    }
+    if (header->nseeds != 1) {
+        snprintf(err, errlen, "its header has %zu seeds instead of one", header->nseeds);
+        return -1;
+    }
+    return check_keys(header, err, errlen);
+}
+
+/* Text under `key` as a new string; *out stays NULL when there is none. */
+static int get_text(const struct trace_header *header, const char *key, char **out, char *err,
+                    size_t errlen)
+{
+    const struct trace_config_item *item = trace_header_find(header, key);
+
+    if (item == NULL)
+        return 0;
+    if (item->type == TRACE_CONFIG_STRING)
+        *out = strdup(item->value.s);
+    else if (item->type == TRACE_CONFIG_BYTES)
+        *out = strndup((const char *)item->value.bytes.data, item->value.bytes.len);
+    else {
+        snprintf(err, errlen, "\"%s\" in its header is no text", key);
+        return -1;
+    }
+    if (*out == NULL)
+        snprintf(err, errlen, "out of memory");
+    return *out == NULL ? -1 : 0;
+}
+
+static struct machine_image *image_of_role(struct machine_config *config, const char *role)
+{
+    if (strcmp(role, "kernel") == 0)
+        return &config->kernel;
+    if (strcmp(role, "initrd") == 0)
+        return &config->initrd;
+    if (strcmp(role, "bios") == 0)
+        return &config->bios;
+    return NULL;
+}
+
+static int get_images(struct restored_config *out, struct trace_reader *reader, char *err,
+                      size_t errlen)
+{
+    static const uint8_t nothing[1];
+    const struct trace_header *header = trace_reader_header(reader);
+
+    for (size_t i = 0; i < header->nimages; i++) {
+        const struct trace_image *in = &header->images[i];
+        struct machine_image *image = image_of_role(&out->config, in->role);
+        struct trace_error terr;
+
+        if (image == NULL || image->data != NULL) {
+            snprintf(err, errlen,
+                     "its machine has %s image \"%.64s\", which this deja cannot place",
+                     image == NULL ? "an" : "a second", in->role);
+            return -1;
+        }
+        if (trace_reader_image(reader, i, &image->data, &image->len, &terr) < 0) {
+            snprintf(err, errlen, "%s", terr.text);
+            return -1;
+        }
+        image->name = in->name;
+        if (image->data == NULL)
+            image->data = nothing; /* empty, but there */
+    }
+    if (out->initrd_name != NULL)
+        out->config.initrd.name = out->initrd_name;
+    return 0;
+}
+
+int restored_config_init(struct restored_config *out, struct trace_reader *reader,
+                         const struct machine_board *board, char *err, size_t errlen)
+{
+    const struct trace_header *header = trace_reader_header(reader);
+
+    *out = (struct restored_config){.config = {
+                                        .struct_size = sizeof(struct machine_config),
+                                        .ram_bytes = trace_header_uint(header, "ram_bytes", 0),
+                                        .rtc_base = header->rtc_base,
+                                        .ns_per_insn = header->ns_per_insn,
+                                        .boot32 = trace_header_uint(header, "boot32", 0) != 0,
+                                    }};
+    if (check_machine(header, board, err, errlen) != 0 ||
+        get_text(header, "cmdline", &out->cmdline, err, errlen) != 0 ||
+        get_text(header, "initrd_name", &out->initrd_name, err, errlen) != 0 ||
+        get_images(out, reader, err, errlen) != 0)
+        return -1;
+    out->config.seed = header->seeds[0];
+    out->config.cmdline = out->cmdline;
+    return 0;
+}
+
+void restored_config_fini(struct restored_config *config)
+{
+    free(config->cmdline);
+    free(config->initrd_name);
+    *config = (struct restored_config){.cmdline = NULL};
+}
