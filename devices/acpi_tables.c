@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ACPI tables of the PC board (ACPI 6.4, chapter 5): a FADT of revision 3, which has every field that
- * this hardware needs, and no table that would describe something that is not there (no HPET, MCFG,
- * SRAT, WAET).
+ * ACPI tables of the PC board (ACPI 6.4, chapter 5): a FADT of revision 3, which has every field
+ * that this hardware needs, and no table that would describe something that is not there (no HPET,
+ * MCFG, SRAT, WAET).
  *
  * They are laid out in one run, each at a multiple of 16 (FACS: 64), checksummed last.
  */
@@ -22,14 +22,14 @@
 #define OEM_TABLE_ID "DEJAPC  "
 #define CREATOR_ID   "DEJA"
 
-#define HEADER_BYTES 36u
-#define RSDP_BYTES   36u
-#define FACS_BYTES   64u
-#define FADT_BYTES   244u
+#define HEADER_BYTES  36u
+#define RSDP_BYTES    36u
+#define FACS_BYTES    64u
+#define FADT_BYTES    244u
 #define FADT_REVISION 3u
 
-#define RESET_PORT  0xcf9u
-#define RESET_VALUE 0x06u
+#define RESET_PORT   0xcf9u
+#define RESET_VALUE  0x06u
 #define CMOS_CENTURY 0x32u
 
 /* FADT flags. */
@@ -44,15 +44,15 @@
 #define BOOT_8042           (1u << 1)
 
 /* MADT entries. */
-#define MADT_PCAT_COMPAT  1u
-#define MADT_LAPIC        0u
-#define MADT_IOAPIC       1u
-#define MADT_OVERRIDE     2u
-#define MADT_LAPIC_NMI    4u
-#define MADT_CPU_ENABLED  1u
-#define MADT_ALL_CPUS     0xffu
-#define INTI_CONFORMS     0x0u
-#define INTI_LEVEL_HIGH   0xdu
+#define MADT_PCAT_COMPAT 1u
+#define MADT_LAPIC       0u
+#define MADT_IOAPIC      1u
+#define MADT_OVERRIDE    2u
+#define MADT_LAPIC_NMI   4u
+#define MADT_CPU_ENABLED 1u
+#define MADT_ALL_CPUS    0xffu
+#define INTI_CONFORMS    0x0u
+#define INTI_LEVEL_HIGH  0xdu
 
 /* --- a growing run of bytes --- */
 
@@ -203,10 +203,10 @@ static void put_fadt_legacy(struct blob *b, size_t facs, size_t dsdt)
     put_le(b, 1, 4);
     put_le(b, 1, PIIX4_PM_GPE0_BYTES);
     put_le(b, 1, 0);
-    put_le(b, 2, 0);      /* GPE1 base, no _CST control */
-    put_le(b, 2, 0xfff);  /* no C2, no C3 */
+    put_le(b, 2, 0);     /* GPE1 base, no _CST control */
+    put_le(b, 2, 0xfff); /* no C2, no C3 */
     put_le(b, 2, 0xfff);
-    put_zeros(b, 8);      /* cache flush, duty cycle, RTC alarms */
+    put_zeros(b, 8); /* cache flush, duty cycle, RTC alarms */
     put_le(b, 1, CMOS_CENTURY);
     put_le(b, 2, BOOT_LEGACY_DEVICES | BOOT_8042);
     put_le(b, 1, 0);

@@ -13,12 +13,12 @@
 
 #include <devices/lapic.h>
 
-#define MSI_ADDR_BASE    0xfee00000u
-#define MSI_ADDR_LOGICAL (1u << 2)
+#define MSI_ADDR_BASE       0xfee00000u
+#define MSI_ADDR_LOGICAL    (1u << 2)
 #define MSI_ADDR_DEST_SHIFT 12
 #define MSI_DATA_MODE_SHIFT 8
-#define MSI_DATA_ASSERT  (1u << 14)
-#define MSI_DATA_LEVEL   (1u << 15)
+#define MSI_DATA_ASSERT     (1u << 14)
+#define MSI_DATA_LEVEL      (1u << 15)
 
 void apic_bus_init(struct apic_bus *bus, void (*eoi)(void *opaque, uint8_t vector),
                    void *eoi_opaque)
@@ -34,7 +34,8 @@ static bool send_lowest(struct apic_bus *bus, const struct apic_message *msg)
     for (unsigned i = 0; i < bus->nlapics; i++) {
         struct lapic *l = bus->lapics[i];
 
-        if (lapic_matches(l, msg) && (best == NULL || lapic_ppr(l) < lapic_ppr(best)))
+        if (lapic_matches(l, msg) && lapic_takes_vectors(l) &&
+            (best == NULL || lapic_ppr(l) < lapic_ppr(best)))
             best = l;
     }
     return best != NULL && lapic_deliver(best, APIC_MODE_FIXED, msg->vector, msg->level);

@@ -43,8 +43,8 @@ static const struct field ioapic_fields[] = {
     FIELD(struct ioapic, select, FIELD_U8),
     FIELD(struct ioapic, id, FIELD_U8),
 };
-const struct state_desc ioapic_desc =
-    STATE_DESC("ioapic", 1, struct ioapic, ioapic_fields, ioapic_post_load);
+const struct state_desc ioapic_desc = STATE_DESC("ioapic", 1, struct ioapic, ioapic_fields,
+                                                 ioapic_post_load);
 
 /* --- delivery --- */
 

@@ -3,13 +3,12 @@
  * Small ISA ports.
  *
  *   92h   system control port A (IBM PS/2 technical reference): bit 0 resets the CPU when it rises,
- *         bit 1 opens A20, the others are storage. Whoever wires it joins the gate with the keyboard
- *         controller's and saves it; loading calls nothing.
- *   80h   POST code: a write is reported, a read gives back what was written. Kernels write here to
- *         pass time; in virtual time a store takes as long as any instruction.
- *   E9h, 402h   Bochs and SeaBIOS debug consoles: a byte written goes out; a read gives E9h, by which
- *         a guest knows that somebody listens.
- *   F4h..F7h    isa-debug-exit: a write ends the run, with the value that was written; reads give 0.
+ *         bit 1 opens A20, the others are storage. Whoever wires it joins the gate with the
+ * keyboard controller's and saves it; loading calls nothing. 80h   POST code: a write is reported,
+ * a read gives back what was written. Kernels write here to pass time; in virtual time a store
+ * takes as long as any instruction. E9h, 402h   Bochs and SeaBIOS debug consoles: a byte written
+ * goes out; a read gives E9h, by which a guest knows that somebody listens. F4h..F7h
+ * isa-debug-exit: a write ends the run, with the value that was written; reads give 0.
  */
 #include <devices/isa_misc.h>
 
@@ -26,8 +25,8 @@ static const struct field isa_misc_fields[] = {
     FIELD(struct isa_misc, port92, FIELD_U8),
     FIELD(struct isa_misc, post, FIELD_U8),
 };
-const struct state_desc isa_misc_desc =
-    STATE_DESC("isa_misc", 1, struct isa_misc, isa_misc_fields, NULL);
+const struct state_desc isa_misc_desc = STATE_DESC("isa_misc", 1, struct isa_misc, isa_misc_fields,
+                                                   NULL);
 
 /* --- port 92h --- */
 

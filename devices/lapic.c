@@ -46,8 +46,8 @@ static const struct field lapic_fields[] = {
     FIELD(struct lapic, extint, FIELD_BOOL),
     FIELD(struct lapic, intr, FIELD_BOOL),
 };
-const struct state_desc lapic_desc =
-    STATE_DESC("lapic", 1, struct lapic, lapic_fields, lapic_post_load);
+const struct state_desc lapic_desc = STATE_DESC("lapic", 1, struct lapic, lapic_fields,
+                                                lapic_post_load);
 
 /* --- helpers --- */
 
@@ -158,6 +158,11 @@ bool lapic_matches(const struct lapic *l, const struct apic_message *msg)
 
 /* --- acceptance --- */
 
+bool lapic_takes_vectors(const struct lapic *l)
+{
+    return lapic_is_enabled(l) && l->svr & SVR_ENABLE;
+}
+
 void lapic_error(struct lapic *l, uint32_t esr_bit)
 {
     l->esr_pending |= esr_bit;
@@ -170,7 +175,7 @@ void lapic_error(struct lapic *l, uint32_t esr_bit)
 
 static bool accept_vector(struct lapic *l, uint8_t vector, bool level)
 {
-    if (!(l->svr & SVR_ENABLE))
+    if (!lapic_takes_vectors(l))
         return false;
     if (vector < 16) {
         lapic_error(l, ESR_RECV_ILLEGAL);
@@ -227,8 +232,7 @@ void lapic_lint_service(struct lapic *l, unsigned pin)
 {
     enum lapic_lvt n = LAPIC_LVT_LINT0 + pin;
 
-    if (!l->lint[pin] || !lint_is_fixed_level(l, pin) ||
-        l->lvt[n] & (LVT_MASKED | LVT_REMOTE_IRR))
+    if (!l->lint[pin] || !lint_is_fixed_level(l, pin) || l->lvt[n] & (LVT_MASKED | LVT_REMOTE_IRR))
         return;
     if (lapic_deliver(l, APIC_MODE_FIXED, (uint8_t)l->lvt[n], true))
         l->lvt[n] |= LVT_REMOTE_IRR;
@@ -426,7 +430,8 @@ static int lapic_post_load(void *obj)
     struct lapic *l = obj;
     bool legal = !(lapic_is_x2apic(l) && !lapic_is_enabled(l)) && l->tpr <= 0xff &&
                  !(l->base_msr & ~(BASE_ADDR | BASE_BSP | BASE_EXTD | BASE_EN)) &&
-                 !((l->isr[0] | l->irr[0]) & 0xffff) && (l->timer_from == 0 || l->timer_initial != 0);
+                 !((l->isr[0] | l->irr[0]) & 0xffff) &&
+                 (l->timer_from == 0 || l->timer_initial != 0);
 
     if (!legal)
         return -1;

@@ -5,36 +5,36 @@
 
 #include <devices/lapic.h>
 
-#define BASE_BSP    (1u << 8)
-#define BASE_EXTD   (1u << 10)
-#define BASE_EN     (1u << 11)
-#define BASE_ADDR   (((1ULL << LAPIC_PHYS_BITS) - 1) & ~0xfffULL)
+#define BASE_BSP  (1u << 8)
+#define BASE_EXTD (1u << 10)
+#define BASE_EN   (1u << 11)
+#define BASE_ADDR (((1ULL << LAPIC_PHYS_BITS) - 1) & ~0xfffULL)
 
-#define SVR_VECTOR  0xffu
-#define SVR_ENABLE  (1u << 8)
-#define SVR_FOCUS   (1u << 9)
+#define SVR_VECTOR           0xffu
+#define SVR_ENABLE           (1u << 8)
+#define SVR_FOCUS            (1u << 9)
 #define SVR_NO_EOI_BROADCAST (1u << 12)
 
-#define LVT_VECTOR  0xffu
-#define LVT_MODE_SHIFT 8
-#define LVT_MODE    (7u << LVT_MODE_SHIFT)
-#define LVT_STATUS  (1u << 12)
-#define LVT_POLARITY (1u << 13)
-#define LVT_REMOTE_IRR (1u << 14)
-#define LVT_LEVEL   (1u << 15)
-#define LVT_MASKED  (1u << 16)
-#define LVT_PERIODIC (1u << 17)
+#define LVT_VECTOR       0xffu
+#define LVT_MODE_SHIFT   8
+#define LVT_MODE         (7u << LVT_MODE_SHIFT)
+#define LVT_STATUS       (1u << 12)
+#define LVT_POLARITY     (1u << 13)
+#define LVT_REMOTE_IRR   (1u << 14)
+#define LVT_LEVEL        (1u << 15)
+#define LVT_MASKED       (1u << 16)
+#define LVT_PERIODIC     (1u << 17)
 #define LVT_TSC_DEADLINE (1u << 18)
 
-#define ICR_LOGICAL (1u << 11)
-#define ICR_ASSERT  (1u << 14)
-#define ICR_LEVEL   (1u << 15)
+#define ICR_LOGICAL         (1u << 11)
+#define ICR_ASSERT          (1u << 14)
+#define ICR_LEVEL           (1u << 15)
 #define ICR_SHORTHAND_SHIFT 18
-#define ICR_BITS    0x000ccfffu
+#define ICR_BITS            0x000ccfffu
 
 #define ESR_SEND_ILLEGAL (1u << 5)
 #define ESR_RECV_ILLEGAL (1u << 6)
-#define ESR_REGISTER (1u << 7)
+#define ESR_REGISTER     (1u << 7)
 
 static inline bool lapic_is_enabled(const struct lapic *l)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Local APIC registers as the guest reaches them: the xAPIC page (Intel SDM vol. 3, 11.4.1), and the
- * MSRs IA32_APIC_BASE, IA32_TSC_DEADLINE and, in x2APIC mode, 800h to 83Fh (11.12).
+ * Local APIC registers as the guest reaches them: the xAPIC page (Intel SDM vol. 3, 11.4.1), and
+ * the MSRs IA32_APIC_BASE, IA32_TSC_DEADLINE and, in x2APIC mode, 800h to 83Fh (11.12).
  *
- * A register has one number in both: page offset 10h * n is MSR 800h + n. reg_peek() and reg_write()
- * know the registers; what differs by mode (who exists, reserved bits, ICR's width) is in the two
- * doors. In the page, a register that does not exist reads 0 and sets the illegal-register bit of
- * ESR; an access narrower than 32 bits reads the bytes asked for and writes nothing (counted). As an
- * MSR, what does not exist, is of the other direction or has reserved bits set is #GP.
+ * A register has one number in both: page offset 10h * n is MSR 800h + n. reg_peek() and
+ * reg_write() know the registers; what differs by mode (who exists, reserved bits, ICR's width) is
+ * in the two doors. In the page, a register that does not exist reads 0 and sets the
+ * illegal-register bit of ESR; an access narrower than 32 bits reads the bytes asked for and writes
+ * nothing (counted). As an MSR, what does not exist, is of the other direction or has reserved bits
+ * set is #GP.
  */
 #include "lapic_internal.h"
 
@@ -308,8 +309,8 @@ static int x2apic_write(struct lapic *l, unsigned reg, uint64_t value)
 /* --- IA32_APIC_BASE --- */
 
 /*
- * SDM figure 11-27: disabled <-> xAPIC -> x2APIC -> disabled. What was in the registers is lost when
- * the APIC is disabled.
+ * SDM figure 11-27: disabled <-> xAPIC -> x2APIC -> disabled. What was in the registers is lost
+ * when the APIC is disabled.
  */
 static int write_base(struct lapic *l, uint64_t value)
 {

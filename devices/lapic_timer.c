@@ -9,8 +9,8 @@
  *
  * Where the manual leaves room: a write of the divide configuration lets the present count go on at
  * the new rate; the count of a periodic timer never reads 0, for it reloads as it gets there; a
- * periodic timer that is late by several periods raises one interrupt and keeps its phase; unmasking
- * does not bring back an expiry that was masked.
+ * periodic timer that is late by several periods raises one interrupt and keeps its phase;
+ * unmasking does not bring back an expiry that was masked.
  */
 #include "lapic_internal.h"
 

@@ -2,17 +2,18 @@
 /*
  * The PC board: which devices there are, how they are wired, and what firmware would have done.
  *
- *   ISA interrupt n -> 8259A pin n and I/O APIC pin n, but 0 -> I/O APIC pin 2 and 2 -> neither (the
- *   cascade). The 8259A's INT -> LINT0 of every local APIC. PIRQA..D -> PIIX3 routes -> ISA interrupts.
- *   The PM function's SCI -> ISA interrupt 9. An interrupt is high while any of its sources holds it.
+ *   ISA interrupt n -> 8259A pin n and I/O APIC pin n, but 0 -> I/O APIC pin 2 and 2 -> neither
+ * (the cascade). The 8259A's INT -> LINT0 of every local APIC. PIRQA..D -> PIIX3 routes -> ISA
+ * interrupts. The PM function's SCI -> ISA interrupt 9. An interrupt is high while any of its
+ * sources holds it.
  *
  * The order in pc_create is the order of reset and of saved state: interrupt controllers first, so
  * that each device's reset finds the controller reset already and says what its line is.
  *
  * A kernel entered without firmware expects what firmware leaves behind: the PM registers at their
- * port, PCI interrupts routed, their ISA interrupts level-triggered, shadow RAM open. set_up_chipset
- * does that, together with the ACPI tables, after each reset. A firmware image does it again, its
- * own way.
+ * port, PCI interrupts routed, their ISA interrupts level-triggered, shadow RAM open.
+ * set_up_chipset does that, together with the ACPI tables, after each reset. A firmware image does
+ * it again, its own way.
  *
  * Not modelled: DMA controllers, floppy, IDE, USB, parallel port; their ports read all ones.
  */
@@ -23,12 +24,12 @@
 
 #include <devices/acpi_tables.h>
 
-#define ISA_IRQS      16u
-#define IRQ_TIMER     0u
-#define IRQ_KEYBOARD  1u
-#define IRQ_CASCADE   2u
-#define IRQ_RTC       8u
-#define IRQ_MOUSE     12u
+#define ISA_IRQS         16u
+#define IRQ_TIMER        0u
+#define IRQ_KEYBOARD     1u
+#define IRQ_CASCADE      2u
+#define IRQ_RTC          8u
+#define IRQ_MOUSE        12u
 #define IOAPIC_TIMER_PIN 2u
 
 #define PORT_ELCR_HIGH 0x4d1u
@@ -265,11 +266,10 @@ static void add_pci(struct pc *pc)
     machine_add_part(m, &pci_bus_desc, &pc->pci, pci_bus_reset);
     i440fx_init(&pc->host_bridge, &pc->pci);
     machine_add_part(m, &i440fx_desc, &pc->host_bridge, i440fx_reset);
-    piix3_init(&pc->isa_bridge, &pc->pci,
-               &(struct piix3_wiring){.set_irq = set_pirq_irq,
-                                      .irq_opaque = pc,
-                                      .reset = request_reset,
-                                      .reset_opaque = pc});
+    piix3_init(
+        &pc->isa_bridge, &pc->pci,
+        &(struct piix3_wiring){
+            .set_irq = set_pirq_irq, .irq_opaque = pc, .reset = request_reset, .reset_opaque = pc});
     machine_add_part(m, &piix3_desc, &pc->isa_bridge, piix3_reset);
     piix4_pm_init(&pc->pm, &pc->pci,
                   &(struct piix4_pm_wiring){
@@ -286,8 +286,9 @@ static void add_timers(struct pc *pc)
 {
     struct machine *m = pc->machine;
 
-    i8254_init(&pc->pit, &(struct i8254_wiring){
-                             .clock = &m->clock, .ports = &m->ports, .irq0 = isa_irq(pc, IRQ_TIMER)});
+    i8254_init(&pc->pit, &(struct i8254_wiring){.clock = &m->clock,
+                                                .ports = &m->ports,
+                                                .irq0 = isa_irq(pc, IRQ_TIMER)});
     machine_add_part(m, &i8254_desc, &pc->pit, i8254_reset);
     mc146818_init(&pc->rtc, &(struct mc146818_wiring){
                                 .clock = &m->clock,
@@ -412,10 +413,10 @@ static void *pc_create(struct machine *m, char *err, size_t errlen)
 
 static void set_up_chipset(struct pc *pc)
 {
-    pci_config_write(&pc->host_bridge.pci, 0x59, 0x30, 1);       /* PAM: shadow RAM, read and write */
+    pci_config_write(&pc->host_bridge.pci, 0x59, 0x30, 1); /* PAM: shadow RAM, read and write */
     pci_config_write(&pc->host_bridge.pci, 0x5a, 0x33333333, 4);
     pci_config_write(&pc->host_bridge.pci, 0x5e, 0x3333, 2);
-    pci_config_write(&pc->isa_bridge.pci, 0x60, 0x0b0b0a0a, 4);  /* PIRQA, B: 10; C, D: 11 */
+    pci_config_write(&pc->isa_bridge.pci, 0x60, 0x0b0b0a0a, 4); /* PIRQA, B: 10; C, D: 11 */
     bus_write(&pc->machine->ports, PORT_ELCR_HIGH, ELCR_9_10_11, 1);
     pci_config_write(&pc->pm.pci, PIIX4_PM_REG_PMBA, PIIX4_PM_BASE, 4);
     pci_config_write(&pc->pm.pci, PIIX4_PM_REG_MISC, PIIX4_PM_MISC_IO_EN, 1);

@@ -9,10 +9,11 @@
  *
  * Which range answers where two overlap must follow from the state, or a machine loaded from a
  * checkpoint could differ from the one that ran there. So no range is ever moved alone: pci_remap
- * claims all of them, device by device, BAR by BAR, at every change of one, at reset and after load.
+ * claims all of them, device by device, BAR by BAR, at every change of one, at reset and after
+ * load.
  *
- * The pins: slot s, pin p (INTA = 0) drives PIRQ (s - 1 + p) mod 4, as on PIIX boards. A PIRQ is high
- * while any device drives it.
+ * The pins: slot s, pin p (INTA = 0) drives PIRQ (s - 1 + p) mod 4, as on PIIX boards. A PIRQ is
+ * high while any device drives it.
  */
 #include <devices/pci.h>
 
@@ -33,15 +34,15 @@ static int pci_device_post_load(void *obj);
 static const struct field pci_bus_fields[] = {
     FIELD(struct pci_bus, address, FIELD_U32),
 };
-const struct state_desc pci_bus_desc =
-    STATE_DESC("pci_bus", 1, struct pci_bus, pci_bus_fields, NULL);
+const struct state_desc pci_bus_desc = STATE_DESC("pci_bus", 1, struct pci_bus, pci_bus_fields,
+                                                  NULL);
 
 static const struct field pci_device_fields[] = {
     FIELD_ARRAY(struct pci_device, config, FIELD_U8),
     FIELD(struct pci_device, intx, FIELD_BOOL),
 };
-const struct state_desc pci_device_desc =
-    STATE_DESC("pci_device", 1, struct pci_device, pci_device_fields, pci_device_post_load);
+const struct state_desc pci_device_desc = STATE_DESC("pci_device", 1, struct pci_device,
+                                                     pci_device_fields, pci_device_post_load);
 
 /* --- helpers --- */
 
@@ -160,7 +161,7 @@ void pci_config_write(struct pci_device *dev, unsigned offset, uint32_t value, u
         uint8_t byte = (uint8_t)value;
         uint8_t kept = dev->config[i] & (uint8_t)~dev->writable[i];
 
-        dev->config[i] = (kept & (uint8_t)~(byte & dev->clearable[i])) | (byte & dev->writable[i]);
+        dev->config[i] = (kept & (uint8_t) ~(byte & dev->clearable[i])) | (byte & dev->writable[i]);
     }
     if (touches(offset, size, PCI_COMMAND, PCI_COMMAND + 2))
         update_intx(dev);
@@ -286,10 +287,9 @@ void pci_device_init(struct pci_device *dev, struct pci_bus *bus, uint8_t devfn,
         dev->hooks = *hooks;
     pci_set_register(dev, PCI_VENDOR, 2, ident->vendor, 0, 0);
     pci_set_register(dev, PCI_DEVICE, 2, ident->device, 0, 0);
-    pci_set_register(dev, PCI_COMMAND, 2, 0,
-                     PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
-                         PCI_COMMAND_NO_INTX,
-                     0);
+    pci_set_register(
+        dev, PCI_COMMAND, 2, 0,
+        PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_NO_INTX, 0);
     pci_set_register(dev, PCI_STATUS, 2, 0, 0, 0xf900); /* errors, which never happen */
     pci_set_register(dev, PCI_REVISION, 4, ident->class_code << 8 | ident->revision, 0, 0);
     pci_set_register(dev, PCI_HEADER_TYPE, 1, ident->header_type, 0, 0);

@@ -2,9 +2,9 @@
 /*
  * 82371SB (PIIX3) PCI-to-ISA bridge, Intel data sheet 290550, function 0.
  *
- * Modelled: PIRQ route control (60h-63h) onto ISA interrupts, which reach the I/O APIC under the same
- * numbers; the reset control register CF9h. The other registers of the data sheet that firmware
- * writes are storage. Not modelled: the IDE and USB functions, DMA, bus timings, SMI.
+ * Modelled: PIRQ route control (60h-63h) onto ISA interrupts, which reach the I/O APIC under the
+ * same numbers; the reset control register CF9h. The other registers of the data sheet that
+ * firmware writes are storage. Not modelled: the IDE and USB functions, DMA, bus timings, SMI.
  *
  * Invariant: `driven` is what isa_levels() says of the route registers and `pirqs`.
  */
@@ -26,8 +26,8 @@ static const struct field piix3_fields[] = {
     FIELD(struct piix3, pirqs, FIELD_U8),
     FIELD(struct piix3, reset_control, FIELD_U8),
 };
-const struct state_desc piix3_desc =
-    STATE_DESC("piix3", 1, struct piix3, piix3_fields, piix3_post_load);
+const struct state_desc piix3_desc = STATE_DESC("piix3", 1, struct piix3, piix3_fields,
+                                                piix3_post_load);
 
 /* Data sheet, table 3: what firmware and kernels look at or store, besides the routes. */
 static const struct {

@@ -4,15 +4,16 @@
  * hardware).
  *
  * Modelled: the PM1 event and control registers, the 24-bit power management timer, SCI, soft-off
- * (S5 is SLP_TYP 0, as \_S5 in the DSDT says), the power button, one general-purpose event block (at
- * AFE0h, with no event behind it), and the APM ports B2h/B3h. A write to B2h raises an SMI on real
- * boards, whose handler switches SCI_EN; there is no SMM here, so the port does that itself.
+ * (S5 is SLP_TYP 0, as \_S5 in the DSDT says), the power button, one general-purpose event block
+ * (at AFE0h, with no event behind it), and the APM ports B2h/B3h. A write to B2h raises an SMI on
+ * real boards, whose handler switches SCI_EN; there is no SMM here, so the port does that itself.
  *
  * Not modelled: SMBus (its base register is storage), sleep states but S5 (counted, ignored), clock
  * control, device traps and monitors: their registers read 0 and ignore writes (counted).
  *
  * The timer is not stepped: it is virtual time in ticks. TMROF_STS is due whenever bit 23 changes.
- * It is brought up to date when somebody looks, and a clock timer exists only while it can raise SCI.
+ * It is brought up to date when somebody looks, and a clock timer exists only while it can raise
+ * SCI.
  */
 #include <devices/piix4_pm.h>
 
@@ -21,28 +22,28 @@
 #define PM1_CONTROL 0x04u
 #define PM_TIMER    0x08u
 
-#define STS_TIMER   0x0001u
-#define STS_BM      0x0010u
-#define STS_GBL     0x0020u
-#define STS_POWER   0x0100u
-#define STS_RTC     0x0400u
-#define STS_WAKE    0x8000u
-#define STS_BITS    (STS_TIMER | STS_BM | STS_GBL | STS_POWER | STS_RTC | STS_WAKE)
-#define EN_BITS     (STS_TIMER | STS_GBL | STS_POWER | STS_RTC)
+#define STS_TIMER 0x0001u
+#define STS_BM    0x0010u
+#define STS_GBL   0x0020u
+#define STS_POWER 0x0100u
+#define STS_RTC   0x0400u
+#define STS_WAKE  0x8000u
+#define STS_BITS  (STS_TIMER | STS_BM | STS_GBL | STS_POWER | STS_RTC | STS_WAKE)
+#define EN_BITS   (STS_TIMER | STS_GBL | STS_POWER | STS_RTC)
 
-#define CNT_SCI_EN  0x0001u
-#define CNT_BM_RLD  0x0002u
-#define CNT_GBL_RLS 0x0004u
+#define CNT_SCI_EN        0x0001u
+#define CNT_BM_RLD        0x0002u
+#define CNT_GBL_RLS       0x0004u
 #define CNT_SLP_TYP_SHIFT 10
-#define CNT_SLP_TYP (7u << CNT_SLP_TYP_SHIFT)
-#define CNT_SLP_EN  0x2000u
-#define CNT_STORED  (CNT_SCI_EN | CNT_BM_RLD | CNT_SLP_TYP)
-#define SLP_TYP_S5  0u
+#define CNT_SLP_TYP       (7u << CNT_SLP_TYP_SHIFT)
+#define CNT_SLP_EN        0x2000u
+#define CNT_STORED        (CNT_SCI_EN | CNT_BM_RLD | CNT_SLP_TYP)
+#define SLP_TYP_S5        0u
 
-#define TIMER_MASK  0xffffffu
-#define TIMER_HALF  0x800000u
+#define TIMER_MASK 0xffffffu
+#define TIMER_HALF 0x800000u
 
-#define APM_PORTS   0xb2u
+#define APM_PORTS 0xb2u
 
 static int piix4_pm_post_load(void *obj);
 
@@ -57,8 +58,8 @@ static const struct field piix4_pm_fields[] = {
     FIELD(struct piix4_pm, apm_control, FIELD_U8),
     FIELD(struct piix4_pm, apm_status, FIELD_U8),
 };
-const struct state_desc piix4_pm_desc =
-    STATE_DESC("piix4_pm", 1, struct piix4_pm, piix4_pm_fields, piix4_pm_post_load);
+const struct state_desc piix4_pm_desc = STATE_DESC("piix4_pm", 1, struct piix4_pm, piix4_pm_fields,
+                                                   piix4_pm_post_load);
 
 /* --- derived --- */
 
@@ -177,7 +178,9 @@ static void pm_write_byte(struct piix4_pm *pm, unsigned offset, uint8_t byte)
     unsigned lane = offset & 1;
 
     switch (offset & ~1u) {
-    case PM1_STATUS: pm->pm1_status &= (uint16_t) ~((unsigned)byte << (8 * lane) & STS_BITS); return;
+    case PM1_STATUS:
+        pm->pm1_status &= (uint16_t) ~((unsigned)byte << (8 * lane) & STS_BITS);
+        return;
     case PM1_ENABLE: store_byte(&pm->pm1_enable, lane, byte, EN_BITS); return;
     case PM1_CONTROL: break;
     default: pm->oddities++; return;

@@ -12,8 +12,8 @@ static const struct field pvpanic_fields[] = {
     FIELD(struct pvpanic, panicked, FIELD_BOOL),
     FIELD(struct pvpanic, crash_loaded, FIELD_BOOL),
 };
-const struct state_desc pvpanic_desc =
-    STATE_DESC("pvpanic", 1, struct pvpanic, pvpanic_fields, NULL);
+const struct state_desc pvpanic_desc = STATE_DESC("pvpanic", 1, struct pvpanic, pvpanic_fields,
+                                                  NULL);
 
 static uint64_t pvpanic_peek(void *opaque, uint64_t offset, unsigned size)
 {

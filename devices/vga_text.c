@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VGA in text mode, after the IBM VGA technical reference and the register lists of Intel's graphics
- * manuals (CRT controller, sequencer, graphics controller, attribute controller, DAC).
+ * VGA in text mode, after the IBM VGA technical reference and the register lists of Intel's
+ * graphics manuals (CRT controller, sequencer, graphics controller, attribute controller, DAC).
  *
- * Modelled: every standard register as storage with its index/data protocol, the attribute flip-flop,
- * the CRTC's write protection, the DAC's auto-increment, the two address decodes of the misc output
- * register, and the status register's retrace bits in virtual time (720x400 at 70 Hz: 449 lines of
- * 31.778 us, 400 of them shown).
+ * Modelled: every standard register as storage with its index/data protocol, the attribute
+ * flip-flop, the CRTC's write protection, the DAC's auto-increment, the two address decodes of the
+ * misc output register, and the status register's retrace bits in virtual time (720x400 at 70 Hz:
+ * 449 lines of 31.778 us, 400 of them shown).
  *
- * Not modelled: pixels. The 128 KiB at A0000h are plain memory: no planes, no latches, no memory map
- * select, so text written at B8000h is there whatever the registers say, and fonts loaded into plane
- * 2 at A0000h do not disturb it.
+ * Not modelled: pixels. The 128 KiB at A0000h are plain memory: no planes, no latches, no memory
+ * map select, so text written at B8000h is there whatever the registers say, and fonts loaded into
+ * plane 2 at A0000h do not disturb it.
  */
 #include <devices/vga_text.h>
 
 #include <string.h>
 
-#define MONO_PORTS  0x3b0u
-#define VGA_PORTS   0x3c0u
-#define COLOR_PORTS 0x3d0u
+#define MONO_PORTS     0x3b0u
+#define VGA_PORTS      0x3c0u
+#define COLOR_PORTS    0x3d0u
 #define CRTC_PORTS_LEN 12u
 
 /* Offsets from 3B0h and 3D0h. */
@@ -42,17 +42,17 @@
 #define GFX_INDEX  0xeu
 #define GFX_DATA   0xfu
 
-#define MISC_COLOR 0x01u /* CRTC at 3D4h, not 3B4h */
-#define CRTC_START_HIGH 12
-#define CRTC_START_LOW  13
-#define CRTC_OFFSET     19
-#define CRTC_PROTECT    0x80u /* of register 17: registers 0..7 are write-protected */
+#define MISC_COLOR       0x01u /* CRTC at 3D4h, not 3B4h */
+#define CRTC_START_HIGH  12
+#define CRTC_START_LOW   13
+#define CRTC_OFFSET      19
+#define CRTC_PROTECT     0x80u /* of register 17: registers 0..7 are write-protected */
 #define CRTC_OVERFLOW_LC 0x10u /* of register 7: not protected */
 
-#define STATUS1_BLANK    0x01u
-#define STATUS1_RETRACE  0x08u
-#define STATUS0_SENSE    0x10u /* a monitor is there */
-#define DAC_STATE_READ   0x03u
+#define STATUS1_BLANK   0x01u
+#define STATUS1_RETRACE 0x08u
+#define STATUS0_SENSE   0x10u /* a monitor is there */
+#define DAC_STATE_READ  0x03u
 
 #define LINE_NS       31778u
 #define LINE_SHOWN_NS 25422u
@@ -84,8 +84,8 @@ static const struct field vga_text_fields[] = {
     FIELD(struct vga_text, dac_reading, FIELD_BOOL),
     FIELD(struct vga_text, attr_data, FIELD_BOOL),
 };
-const struct state_desc vga_text_desc =
-    STATE_DESC("vga_text", 1, struct vga_text, vga_text_fields, vga_text_post_load);
+const struct state_desc vga_text_desc = STATE_DESC("vga_text", 1, struct vga_text, vga_text_fields,
+                                                   vga_text_post_load);
 
 /* Mode 3 with the 9x16 font, as IBM's parameter tables have it. */
 static const uint8_t mode3_crtc[VGA_CRTC_REGS] = {
@@ -98,7 +98,7 @@ static const uint8_t mode3_attr[VGA_ATTR_REGS] = {
     0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x14, 0x07, 0x38, 0x39, 0x3a,
     0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x0c, 0x00, 0x0f, 0x08, 0x00,
 };
-#define MODE3_MISC 0x67u
+#define MODE3_MISC           0x67u
 #define BLANK_CELL_ATTRIBUTE 0x07u
 
 /* --- an index/data pair of registers --- */
@@ -366,7 +366,8 @@ static char printable(uint8_t c)
 
 void vga_text_screen(const struct vga_text *vga, char *out)
 {
-    const uint8_t *text = vga->memory + (is_color(vga) ? VGA_TEXT_BASE : 0xb0000u) - VGA_MEMORY_BASE;
+    const uint8_t *text = vga->memory + (is_color(vga) ? VGA_TEXT_BASE : 0xb0000u) -
+                          VGA_MEMORY_BASE;
     unsigned start = (unsigned)(vga->crtc[CRTC_START_HIGH] << 8 | vga->crtc[CRTC_START_LOW]);
     unsigned pitch = vga->crtc[CRTC_OFFSET] != 0 ? 2u * vga->crtc[CRTC_OFFSET] : VGA_TEXT_COLUMNS;
 
@@ -440,7 +441,8 @@ void vga_text_init(struct vga_text *vga, const struct vga_text_wiring *wiring)
     vga->wiring = *wiring;
     bus_add(wiring->memory, &vga->memory_range, "vga memory", VGA_MEMORY_BASE, VGA_MEMORY_BYTES,
             &memory_ops, vga);
-    bus_add(wiring->ports, &vga->mono_range, "vga mono", MONO_PORTS, CRTC_PORTS_LEN, &mono_ops, vga);
+    bus_add(wiring->ports, &vga->mono_range, "vga mono", MONO_PORTS, CRTC_PORTS_LEN, &mono_ops,
+            vga);
     bus_add(wiring->ports, &vga->vga_range, "vga", VGA_PORTS, 16, &vga_ops, vga);
     bus_add(wiring->ports, &vga->color_range, "vga color", COLOR_PORTS, CRTC_PORTS_LEN, &color_ops,
             vga);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ACPI tables: found as an operating system finds them, checksummed, with the addresses that the
- * devices have; and each one through iasl's disassembler, where that is installed.
+ * The ACPI tables: found as an operating system finds them, checksummed, with the addresses that
+ * the devices have; and each one through iasl's disassembler, where that is installed.
  */
 #include "device_test.h"
 
@@ -118,12 +118,13 @@ static void the_fadt_has_the_devices_addresses(void **state)
         unsigned size;
         uint64_t value;
     } rows[] = {
-        {4, 4, 244},     {8, 1, 3},          {46, 2, 9},        {48, 4, 0xb2},    {52, 1, 0xf1},
-        {53, 1, 0xf0},   {56, 4, 0x600},     {60, 4, 0},        {64, 4, 0x604},   {72, 4, 0},
-        {76, 4, 0x608},  {80, 4, 0xafe0},    {84, 4, 0},        {88, 1, 4},       {89, 1, 2},
-        {90, 1, 0},      {91, 1, 4},         {92, 1, 4},        {93, 1, 0},       {96, 2, 0xfff},
-        {98, 2, 0xfff},  {108, 1, 0x32},     {109, 2, 3},       {112, 4, 0x465},
-        {116, 4, 0x01000801}, {120, 8, 0xcf9}, {128, 1, 6},     {132, 8, 0},
+        {4, 4, 244},          {8, 1, 3},       {46, 2, 9},           {48, 4, 0xb2},
+        {52, 1, 0xf1},        {53, 1, 0xf0},   {56, 4, 0x600},       {60, 4, 0},
+        {64, 4, 0x604},       {72, 4, 0},      {76, 4, 0x608},       {80, 4, 0xafe0},
+        {84, 4, 0},           {88, 1, 4},      {89, 1, 2},           {90, 1, 0},
+        {91, 1, 4},           {92, 1, 4},      {93, 1, 0},           {96, 2, 0xfff},
+        {98, 2, 0xfff},       {108, 1, 0x32},  {109, 2, 3},          {112, 4, 0x465},
+        {116, 4, 0x01000801}, {120, 8, 0xcf9}, {128, 1, 6},          {132, 8, 0},
         {148, 4, 0x02002001}, {152, 8, 0x600}, {172, 4, 0x02001001}, {176, 8, 0x604},
         {208, 4, 0x03002001}, {212, 8, 0x608}, {220, 4, 0x01002001}, {224, 8, 0xafe0},
     };

@@ -6,10 +6,10 @@
 #include <devices/ioapic.h>
 #include <devices/lapic.h>
 
-#define LEVEL    0x8000u
-#define MASKED   0x10000u
-#define REMOTE   0x4000u
-#define LOGICAL  0x800u
+#define LEVEL   0x8000u
+#define MASKED  0x10000u
+#define REMOTE  0x4000u
+#define LOGICAL 0x800u
 
 struct world {
     struct fake_machine fm;

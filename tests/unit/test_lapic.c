@@ -5,40 +5,40 @@
 #include <devices/apic_bus.h>
 #include <devices/lapic.h>
 
-#define ID 0x020
-#define VERSION 0x030
-#define TPR 0x080
-#define APR 0x090
-#define PPR 0x0a0
-#define EOI 0x0b0
-#define LDR 0x0d0
-#define DFR 0x0e0
-#define SVR 0x0f0
-#define ISR 0x100
-#define TMR 0x180
-#define IRR 0x200
-#define ESR 0x280
-#define ICR 0x300
-#define ICR_HIGH 0x310
-#define LVT_TIMER 0x320
-#define LVT_THERMAL 0x330
-#define LVT_PERF 0x340
-#define LVT_LINT0 0x350
-#define LVT_LINT1 0x360
-#define LVT_ERROR 0x370
+#define ID            0x020
+#define VERSION       0x030
+#define TPR           0x080
+#define APR           0x090
+#define PPR           0x0a0
+#define EOI           0x0b0
+#define LDR           0x0d0
+#define DFR           0x0e0
+#define SVR           0x0f0
+#define ISR           0x100
+#define TMR           0x180
+#define IRR           0x200
+#define ESR           0x280
+#define ICR           0x300
+#define ICR_HIGH      0x310
+#define LVT_TIMER     0x320
+#define LVT_THERMAL   0x330
+#define LVT_PERF      0x340
+#define LVT_LINT0     0x350
+#define LVT_LINT1     0x360
+#define LVT_ERROR     0x370
 #define TIMER_INITIAL 0x380
 #define TIMER_CURRENT 0x390
-#define TIMER_DIVIDE 0x3e0
+#define TIMER_DIVIDE  0x3e0
 
-#define MASKED 0x10000u
+#define MASKED   0x10000u
 #define PERIODIC 0x20000u
 #define DEADLINE 0x40000u
 
-#define BASE_MSR 0x1b
+#define BASE_MSR     0x1b
 #define DEADLINE_MSR 0x6e0
-#define X2(reg) (0x800 + ((reg) >> 4))
+#define X2(reg)      (0x800 + ((reg) >> 4))
 
-#define NCPUS 3
+#define NCPUS   3
 #define TICK_NS 40
 
 struct fake_cpu {
@@ -724,6 +724,15 @@ static void lowest_priority_goes_to_the_idlest(void **state)
     assert_false(irr(w, 0, 0x91));
     assert_true(irr(w, 1, 0x91)); /* the tie goes to the lower number */
     assert_false(irr(w, 2, 0x91));
+    wr(w, SVR, 0xff); /* CPU 2: as idle as one can be, but disabled */
+    wr(w, TPR, 0);
+    msg.vector = 0x92;
+    assert_true(apic_bus_send(&w->bus, &msg));
+    assert_true(irr(w, 1, 0x92));
+    lapic_intc_ops.wrmsr(&w->lapic[1], BASE_MSR, 0xfee00000);
+    msg.vector = 0x93;
+    assert_true(apic_bus_send(&w->bus, &msg));
+    assert_true(irr(w, 0, 0x93));
 }
 
 static void init_and_startup_reach_the_other_cpu(void **state)
@@ -735,7 +744,7 @@ static void init_and_startup_reach_the_other_cpu(void **state)
     wr(w, ICR, 0xc500);
     assert_int_equal(w->cpu[1].inits, 1);
     assert_int_equal(w->lapic[1].svr, 0xff); /* its APIC was reset as well */
-    wr(w, ICR, 0x8500); /* de-assert: nothing */
+    wr(w, ICR, 0x8500);                      /* de-assert: nothing */
     assert_int_equal(w->cpu[1].inits, 1);
     wr(w, ICR, 0x469a);
     assert_int_equal(w->cpu[1].sipis, 1);
@@ -1105,10 +1114,10 @@ static void x2apic_msrs_exist_in_x2apic_mode_only(void **state)
 static void x2apic_registers_are_readable_and_writable_as_listed(void **state)
 {
     static const char kinds[] = /* r: read-only, w: write-only, b: both, -: none; 800h on */
-        "--rr----b-rw-r-b"  /* 800 */
-        "rrrrrrrrrrrrrrrr"  /* 810: ISR, TMR */
-        "rrrrrrrrb-------"  /* 820: IRR, ESR */
-        "b-bbbbbbbr----bw"; /* 830 */
+        "--rr----b-rw-r-b"      /* 800 */
+        "rrrrrrrrrrrrrrrr"      /* 810: ISR, TMR */
+        "rrrrrrrrb-------"      /* 820: IRR, ESR */
+        "b-bbbbbbbr----bw";     /* 830 */
     struct world *w = *state;
     uint64_t value;
 
@@ -1132,11 +1141,13 @@ static void x2apic_reserved_bits_fault(void **state)
         uint32_t msr;
         uint64_t value;
     } rows[] = {
-        {X2(TPR), 0x100},        {X2(EOI), 1},           {X2(SVR), 0x2000},
-        {X2(ESR), 1},            {X2(ICR), 0x100000},    {X2(ICR), 0x2000},
-        {X2(LVT_TIMER), 0x400},  {X2(LVT_TIMER), 0x80000}, {X2(LVT_ERROR), 0x100},
-        {X2(LVT_PERF), 0x2000},  {X2(TIMER_DIVIDE), 4},  {X2(TIMER_INITIAL), 1ULL << 32},
-        {0x83f, 0x100},          {X2(TPR), 1ULL << 32},
+        {X2(TPR), 0x100},       {X2(EOI), 1},
+        {X2(SVR), 0x2000},      {X2(ESR), 1},
+        {X2(ICR), 0x100000},    {X2(ICR), 0x2000},
+        {X2(LVT_TIMER), 0x400}, {X2(LVT_TIMER), 0x80000},
+        {X2(LVT_ERROR), 0x100}, {X2(LVT_PERF), 0x2000},
+        {X2(TIMER_DIVIDE), 4},  {X2(TIMER_INITIAL), 1ULL << 32},
+        {0x83f, 0x100},         {X2(TPR), 1ULL << 32},
     };
     struct world *w = *state;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The PC board's wiring. The machine around it is a stand-in: its functions that the board calls are
- * here, and record what was asked of them.
+ * The PC board's wiring. The machine around it is a stand-in: its functions that the board calls
+ * are here, and record what was asked of them.
  */
 #include "device_test.h"
 
@@ -196,7 +196,8 @@ static void give(struct world *w, enum input_kind kind, unsigned port, const cha
     sink->deliver(sink->opaque, (const uint8_t *)data, strlen(data));
 }
 
-/* The 8259A pair as a kernel sets it up, vectors 20h and 28h; `open` are the unmasked interrupts. */
+/* The 8259A pair as a kernel sets it up, vectors 20h and 28h; `open` are the unmasked interrupts.
+ */
 static void program_pic(struct world *w, uint16_t open)
 {
     out(w, 0x20, 0x11, 1);
@@ -207,7 +208,7 @@ static void program_pic(struct world *w, uint16_t open)
     out(w, 0xa1, 0x28, 1);
     out(w, 0xa1, 0x02, 1);
     out(w, 0xa1, 0x01, 1);
-    out(w, 0x21, (uint8_t)~(open | 4), 1);
+    out(w, 0x21, (uint8_t) ~(open | 4), 1);
     out(w, 0xa1, (uint8_t) ~(open >> 8), 1);
 }
 

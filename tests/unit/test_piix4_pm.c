@@ -5,11 +5,11 @@
 #include <devices/piix4_pm.h>
 
 #define PM_BASE 0x600
-#define STS (PM_BASE + 0)
-#define EN  (PM_BASE + 2)
-#define CNT (PM_BASE + 4)
-#define TMR (PM_BASE + 8)
-#define SCI 9
+#define STS     (PM_BASE + 0)
+#define EN      (PM_BASE + 2)
+#define CNT     (PM_BASE + 4)
+#define TMR     (PM_BASE + 8)
+#define SCI     9
 
 struct world {
     struct fake_machine fm;
@@ -36,9 +36,8 @@ static int setup(void **state)
     assert_non_null(w);
     fake_init(&w->fm);
     irq_recorder_init(&w->rec);
-    pci_bus_init(&w->bus, &(struct pci_bus_wiring){.ports = &w->fm.ports,
-                                                   .memory = &w->fm.memory,
-                                                   .set_pirq = no_pirq});
+    pci_bus_init(&w->bus, &(struct pci_bus_wiring){
+                              .ports = &w->fm.ports, .memory = &w->fm.memory, .set_pirq = no_pirq});
     piix4_pm_init(&w->pm, &w->bus,
                   &(struct piix4_pm_wiring){.clock = &w->fm.clock,
                                             .ports = &w->fm.ports,
@@ -185,7 +184,7 @@ static void soft_off(void **state)
     wr16(w, CNT, 0x2001); /* SLP_TYP 0, SLP_EN */
     assert_int_equal(w->power_offs, 1);
     assert_int_equal(in16(&w->fm, CNT) & 0x2000, 0); /* write-only */
-    wr8(w, CNT + 1, 0x20); /* by the byte */
+    wr8(w, CNT + 1, 0x20);                           /* by the byte */
     assert_int_equal(w->power_offs, 2);
 }
 

@@ -25,8 +25,8 @@ static int setup(void **state)
 
     assert_non_null(w);
     fake_init(&w->fm);
-    pvpanic_init(&w->p, &(struct pvpanic_wiring){
-                            .ports = &w->fm.ports, .event = on_event, .opaque = w});
+    pvpanic_init(&w->p,
+                 &(struct pvpanic_wiring){.ports = &w->fm.ports, .event = on_event, .opaque = w});
     pvpanic_reset(&w->p);
     *state = w;
     return 0;

@@ -5,7 +5,7 @@
 #include <devices/vga_text.h>
 
 #define FRAME_NS (449ULL * 31778)
-#define LINE_NS 31778ULL
+#define LINE_NS  31778ULL
 
 struct world {
     struct fake_machine fm;
@@ -18,8 +18,9 @@ static int setup(void **state)
 
     assert_non_null(w);
     fake_init(&w->fm);
-    vga_text_init(&w->vga, &(struct vga_text_wiring){
-                               .clock = &w->fm.clock, .ports = &w->fm.ports, .memory = &w->fm.memory});
+    vga_text_init(&w->vga, &(struct vga_text_wiring){.clock = &w->fm.clock,
+                                                     .ports = &w->fm.ports,
+                                                     .memory = &w->fm.memory});
     vga_text_reset(&w->vga);
     *state = w;
     return 0;
@@ -285,8 +286,8 @@ static void the_ega_palette_is_loaded(void **state)
         unsigned entry;
         uint8_t rgb[3];
     } rows[] = {
-        {0x00, {0, 0, 0}},          {0x04, {0x2a, 0, 0}},          {0x07, {0x2a, 0x2a, 0x2a}},
-        {0x14, {0x2a, 0x15, 0}},    {0x38, {0x15, 0x15, 0x15}},    {0x3f, {0x3f, 0x3f, 0x3f}},
+        {0x00, {0, 0, 0}},       {0x04, {0x2a, 0, 0}},       {0x07, {0x2a, 0x2a, 0x2a}},
+        {0x14, {0x2a, 0x15, 0}}, {0x38, {0x15, 0x15, 0x15}}, {0x3f, {0x3f, 0x3f, 0x3f}},
     };
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ACPI tables that tell a guest what the PC board has: RSDP, RSDT, XSDT, FADT, FACS, MADT, DSDT.
- * They follow from the number of CPUs alone.
+ * The ACPI tables that tell a guest what the PC board has: RSDP, RSDT, XSDT, FADT, FACS, MADT,
+ * DSDT. They follow from the number of CPUs alone.
  */
 #ifndef DEVICES_ACPI_TABLES_H
 #define DEVICES_ACPI_TABLES_H
@@ -16,8 +16,8 @@
 /*
  * Builds the tables for a machine of `ncpus` CPUs (APIC IDs 0 and up, at most 64) as they are to
  * stand at physical address `base`, a multiple of 64 below 4 GiB. Writes to `out`, which has `cap`
- * bytes, and returns how many it took; 0, with `out` in no useful state, when `cap` does not do. The
- * RSDP comes first. ACPI_TABLES_MAX_BYTES always does.
+ * bytes, and returns how many it took; 0, with `out` in no useful state, when `cap` does not do.
+ * The RSDP comes first. ACPI_TABLES_MAX_BYTES always does.
  */
 size_t acpi_tables_build(unsigned ncpus, uint32_t base, uint8_t *out, size_t cap);
 

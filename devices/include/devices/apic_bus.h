@@ -27,9 +27,9 @@ enum apic_mode {
 
 struct apic_message {
     uint32_t dest;
-    bool logical;        /* destination mode: false is physical */
-    bool wide;           /* dest has 32 bits (sent by an x2APIC), not 8 */
-    bool level;          /* trigger mode: level */
+    bool logical; /* destination mode: false is physical */
+    bool wide;    /* dest has 32 bits (sent by an x2APIC), not 8 */
+    bool level;   /* trigger mode: level */
     enum apic_mode mode;
     uint8_t vector;
 };

@@ -21,9 +21,9 @@ struct ioapic_wiring {
 struct ioapic {
     /* saved */
     uint64_t redir[IOAPIC_PINS];
-    uint32_t pins;               /* level of each input, true when asserted */
-    uint8_t select;              /* IOREGSEL */
-    uint8_t id;                  /* bits 27:24 of register 0 */
+    uint32_t pins;  /* level of each input, true when asserted */
+    uint8_t select; /* IOREGSEL */
+    uint8_t id;     /* bits 27:24 of register 0 */
 
     /* wiring */
     struct ioapic_wiring wiring;

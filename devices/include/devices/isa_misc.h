@@ -17,11 +17,11 @@
 /* A callback that is NULL leaves its port unclaimed. `opaque` goes to all of them. */
 struct isa_misc_wiring {
     struct bus *ports;
-    void (*set_a20)(void *opaque, bool open);               /* port 92h bit 1 */
-    void (*fast_reset)(void *opaque);                       /* port 92h bit 0 rose; with set_a20 */
-    void (*post_code)(void *opaque, uint8_t byte);          /* port 80h */
+    void (*set_a20)(void *opaque, bool open);      /* port 92h bit 1 */
+    void (*fast_reset)(void *opaque);              /* port 92h bit 0 rose; with set_a20 */
+    void (*post_code)(void *opaque, uint8_t byte); /* port 80h */
     void (*debug_out)(void *opaque, uint16_t port, uint8_t byte); /* ports E9h, 402h */
-    void (*debug_exit)(void *opaque, uint32_t value);       /* port F4h */
+    void (*debug_exit)(void *opaque, uint32_t value);             /* port F4h */
     void *opaque;
 };
 

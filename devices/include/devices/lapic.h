@@ -25,7 +25,7 @@
 #define LAPIC_TIMER_HZ 25000000u
 
 #define LAPIC_BASE_DEFAULT 0xfee00000u
-#define LAPIC_PHYS_BITS 40 /* IA32_APIC_BASE bits from here on are reserved */
+#define LAPIC_PHYS_BITS    40 /* IA32_APIC_BASE bits from here on are reserved */
 
 /* Local vector table, in register order 320h..370h. */
 enum lapic_lvt {
@@ -40,42 +40,42 @@ enum lapic_lvt {
 
 struct lapic_wiring {
     struct clock *clock;
-    struct bus *memory;                /* where the APIC page is claimed */
+    struct bus *memory; /* where the APIC page is claimed */
     struct apic_bus *bus;
-    unsigned index;                    /* CPU number; also the APIC ID. CPU 0 is the BSP */
+    unsigned index; /* CPU number; also the APIC ID. CPU 0 is the BSP */
     struct cpu_lines lines;
-    uint8_t (*pic_ack)(void *opaque);  /* INTA cycle to the 8259A: its vector */
+    uint8_t (*pic_ack)(void *opaque); /* INTA cycle to the 8259A: its vector */
     void *pic;
 };
 
 struct lapic {
     /* saved */
-    uint64_t base_msr;            /* IA32_APIC_BASE */
-    uint64_t icr;                 /* as in x2APIC: destination in bits 63:32 (xAPIC: 63:56) */
-    uint64_t timer_start_ns;      /* when the count was timer_from */
-    uint64_t tsc_deadline;        /* IA32_TSC_DEADLINE; 0: not armed */
+    uint64_t base_msr;       /* IA32_APIC_BASE */
+    uint64_t icr;            /* as in x2APIC: destination in bits 63:32 (xAPIC: 63:56) */
+    uint64_t timer_start_ns; /* when the count was timer_from */
+    uint64_t tsc_deadline;   /* IA32_TSC_DEADLINE; 0: not armed */
     uint32_t timer_initial;
-    uint32_t timer_from;          /* 0: the counter stands at 0 */
+    uint32_t timer_from; /* 0: the counter stands at 0 */
     uint32_t timer_divide;
     uint32_t tpr;
-    uint32_t ldr;                 /* xAPIC's; in x2APIC mode it follows from the ID */
+    uint32_t ldr; /* xAPIC's; in x2APIC mode it follows from the ID */
     uint32_t dfr;
     uint32_t svr;
-    uint32_t esr;                 /* what a read shows */
-    uint32_t esr_pending;         /* errors since ESR was written */
+    uint32_t esr;         /* what a read shows */
+    uint32_t esr_pending; /* errors since ESR was written */
     uint32_t lvt[LAPIC_LVT_COUNT];
     uint32_t isr[8];
     uint32_t tmr[8];
     uint32_t irr[8];
-    bool lint[2];                 /* level at the pins */
-    bool extint;                  /* an ExtINT message was accepted, not yet acknowledged */
-    bool intr;                    /* level driven on the CPU's INTR */
+    bool lint[2]; /* level at the pins */
+    bool extint;  /* an ExtINT message was accepted, not yet acknowledged */
+    bool intr;    /* level driven on the CPU's INTR */
 
     /* wiring */
     struct lapic_wiring wiring;
     struct bus_range range;
     struct timer timer;
-    uint64_t oddities;            /* accesses and messages that mean nothing here */
+    uint64_t oddities; /* accesses and messages that mean nothing here */
 };
 
 extern const struct state_desc lapic_desc;
@@ -98,6 +98,9 @@ void lapic_set_lint(struct lapic *l, unsigned pin, bool level);
 
 /* Whether a message is for this APIC. */
 bool lapic_matches(const struct lapic *l, const struct apic_message *msg);
+
+/* Enabled by IA32_APIC_BASE and by SVR: fixed and lowest-priority messages are accepted. */
+bool lapic_takes_vectors(const struct lapic *l);
 
 /* Processor priority (PPR), for lowest-priority arbitration. */
 uint8_t lapic_ppr(const struct lapic *l);

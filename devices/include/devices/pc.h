@@ -52,7 +52,7 @@ struct pc {
     struct i8259_pair pic;
     struct ioapic ioapic;
     struct apic_bus apic_bus;
-    struct lapic *lapics;                /* machine->ncpus of them */
+    struct lapic *lapics; /* machine->ncpus of them */
     struct pci_bus pci;
     struct i440fx host_bridge;
     struct piix3 isa_bridge;

@@ -18,9 +18,9 @@
 #include <emu/state.h>
 
 #define PCI_DEVFN(slot, function) ((uint8_t)((slot) << 3 | (function)))
-#define PCI_MAX_DEVICES 32
-#define PCI_BARS 6
-#define PCI_PIRQS 4
+#define PCI_MAX_DEVICES           32
+#define PCI_BARS                  6
+#define PCI_PIRQS                 4
 
 /* Type 0 header (PCI Local Bus 3.0, 6.1). */
 enum pci_reg {
@@ -39,14 +39,14 @@ enum pci_reg {
     PCI_INTERRUPT_PIN = 0x3d,
 };
 
-#define PCI_COMMAND_IO        0x0001u
-#define PCI_COMMAND_MEMORY    0x0002u
-#define PCI_COMMAND_MASTER    0x0004u
-#define PCI_COMMAND_PARITY    0x0040u
-#define PCI_COMMAND_SERR      0x0100u
-#define PCI_COMMAND_NO_INTX   0x0400u
-#define PCI_STATUS_INTX       0x0008u
-#define PCI_HEADER_MULTI      0x80u
+#define PCI_COMMAND_IO      0x0001u
+#define PCI_COMMAND_MEMORY  0x0002u
+#define PCI_COMMAND_MASTER  0x0004u
+#define PCI_COMMAND_PARITY  0x0040u
+#define PCI_COMMAND_SERR    0x0100u
+#define PCI_COMMAND_NO_INTX 0x0400u
+#define PCI_STATUS_INTX     0x0008u
+#define PCI_HEADER_MULTI    0x80u
 
 enum pci_bar_kind { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32 };
 
@@ -55,10 +55,10 @@ struct pci_device;
 struct pci_ident {
     uint16_t vendor;
     uint16_t device;
-    uint32_t class_code;      /* 24 bits: class, subclass, interface */
+    uint32_t class_code; /* 24 bits: class, subclass, interface */
     uint8_t revision;
-    uint8_t header_type;      /* PCI_HEADER_MULTI on function 0 of several */
-    uint8_t interrupt_pin;    /* 0 none, 1..4 INTA..INTD */
+    uint8_t header_type;   /* PCI_HEADER_MULTI on function 0 of several */
+    uint8_t interrupt_pin; /* 0 none, 1..4 INTA..INTD */
     uint16_t subsystem_vendor;
     uint16_t subsystem;
 };
@@ -75,19 +75,19 @@ struct pci_hooks {
 
 struct pci_bar {
     enum pci_bar_kind kind;
-    uint32_t size;            /* a power of two: 4 or more (I/O), 16 or more (memory) */
+    uint32_t size; /* a power of two: 4 or more (I/O), 16 or more (memory) */
     struct bus_range range;
 };
 
 struct pci_device {
     /* saved */
     uint8_t config[256];
-    bool intx;                /* what the device asserts; the pin is high unless disabled */
+    bool intx; /* what the device asserts; the pin is high unless disabled */
 
     /* wiring */
-    uint8_t initial[256];     /* config space after reset */
-    uint8_t writable[256];    /* bits that a write changes */
-    uint8_t clearable[256];   /* bits that writing 1 clears */
+    uint8_t initial[256];   /* config space after reset */
+    uint8_t writable[256];  /* bits that a write changes */
+    uint8_t clearable[256]; /* bits that writing 1 clears */
     struct pci_bar bars[PCI_BARS];
     struct pci_bus *bus;
     uint8_t devfn;
@@ -112,7 +112,7 @@ struct pci_bus_wiring {
 /* The host's side: bus 0 and its configuration mechanism. */
 struct pci_bus {
     /* saved */
-    uint32_t address;         /* CF8h */
+    uint32_t address; /* CF8h */
 
     /* wiring */
     struct pci_bus_wiring wiring;

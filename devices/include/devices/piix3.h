@@ -16,9 +16,9 @@
 #include <emu/irq.h>
 
 struct piix3_wiring {
-    irq_set_fn *set_irq;            /* pin: ISA interrupt 0..15 */
+    irq_set_fn *set_irq; /* pin: ISA interrupt 0..15 */
     void *irq_opaque;
-    void (*reset)(void *opaque);    /* the guest resets the machine */
+    void (*reset)(void *opaque); /* the guest resets the machine */
     void *reset_opaque;
 };
 
@@ -26,9 +26,9 @@ struct piix3 {
     struct pci_device pci;
 
     /* saved */
-    uint16_t driven;                /* ISA interrupts held high for a PIRQ */
-    uint8_t pirqs;                  /* level of PIRQA..D, bits 0..3 */
-    uint8_t reset_control;          /* CF9h */
+    uint16_t driven;       /* ISA interrupts held high for a PIRQ */
+    uint8_t pirqs;         /* level of PIRQA..D, bits 0..3 */
+    uint8_t reset_control; /* CF9h */
 
     /* wiring */
     struct piix3_wiring wiring;

@@ -17,8 +17,8 @@
 #define VGA_MEMORY_BYTES 0x20000u
 #define VGA_TEXT_BASE    0xb8000u
 
-#define VGA_TEXT_COLUMNS 80
-#define VGA_TEXT_ROWS    25
+#define VGA_TEXT_COLUMNS      80
+#define VGA_TEXT_ROWS         25
 #define VGA_TEXT_SCREEN_BYTES (VGA_TEXT_ROWS * (VGA_TEXT_COLUMNS + 1) + 1)
 
 #define VGA_CRTC_REGS 25
@@ -43,16 +43,16 @@ struct vga_text {
     uint8_t crtc_index;
     uint8_t seq_index;
     uint8_t gfx_index;
-    uint8_t attr_index;     /* with the palette address source bit */
-    uint8_t misc;           /* miscellaneous output */
+    uint8_t attr_index; /* with the palette address source bit */
+    uint8_t misc;       /* miscellaneous output */
     uint8_t feature;
-    uint8_t enable;         /* 3C3h */
+    uint8_t enable; /* 3C3h */
     uint8_t dac_mask;
-    uint8_t dac_entry;      /* colour that the next 3C9h access is about */
-    uint8_t dac_part;       /* its component: 0 red, 1 green, 2 blue */
-    uint8_t dac_latch[2];   /* red and green of an entry that is being written */
-    bool dac_reading;       /* 3C7h was written after 3C8h */
-    bool attr_data;         /* the flip-flop: 3C0h takes data next */
+    uint8_t dac_entry;    /* colour that the next 3C9h access is about */
+    uint8_t dac_part;     /* its component: 0 red, 1 green, 2 blue */
+    uint8_t dac_latch[2]; /* red and green of an entry that is being written */
+    bool dac_reading;     /* 3C7h was written after 3C8h */
+    bool attr_data;       /* the flip-flop: 3C0h takes data next */
 
     /* wiring */
     struct vga_text_wiring wiring;
