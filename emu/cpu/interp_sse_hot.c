@@ -119,17 +119,17 @@ HANDLER(psrldq_imm)
 }
 
 /* The rest of a handler whose short cut does not apply, so that it needs no stack frame itself. */
-HANDLER(kernel_r)
+OUT_OF_LINE HANDLER(kernel_r)
 {
     simd_run(cpu, op, simd_ops[op->id].xmm, &XREG, &XRM);
     NEXT();
 }
-HANDLER(kernel_tmp)
+OUT_OF_LINE HANDLER(kernel_tmp)
 {
     simd_run(cpu, op, simd_ops[op->id].xmm, &XREG, &cpu->tmp[0]);
     NEXT();
 }
-HANDLER(kernel_to_r)
+OUT_OF_LINE HANDLER(kernel_to_r)
 {
     simd_run(cpu, op, simd_ops[op->id].xmm, &cpu->tmp[1], &XRM);
     cpu->regs[op->reg] = cpu->tmp[1].q[0];
