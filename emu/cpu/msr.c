@@ -164,6 +164,14 @@ static int efer_write(struct cpu *cpu, uint64_t value)
     return 0;
 }
 
+/* The TSC took a step: deadlines that were set by it move. */
+static void tsc_set_adjust(struct cpu *cpu, uint64_t adjust)
+{
+    cpu->tsc_adjust = adjust;
+    if (cpu->intc->tsc_changed != NULL)
+        cpu->intc->tsc_changed(cpu->intc_opaque);
+}
+
 static int plain_write(uint64_t *at, const struct plain_msr *row, uint64_t value)
 {
     if ((value & ~row->valid) || (row->canonical && !cpu_is_canonical(value)))
@@ -193,8 +201,8 @@ int msr_write(struct cpu *cpu, uint32_t msr, uint64_t value)
         return 0;
     }
     switch (msr) {
-    case MSR_TSC: cpu->tsc_adjust += value - cpu_tsc(cpu); return 0;
-    case MSR_TSC_ADJUST: cpu->tsc_adjust = value; return 0;
+    case MSR_TSC: tsc_set_adjust(cpu, cpu->tsc_adjust + value - cpu_tsc(cpu)); return 0;
+    case MSR_TSC_ADJUST: tsc_set_adjust(cpu, value); return 0;
     case MSR_PRED_CMD: return value & ~1ULL ? -1 : 0; /* IBPB: nothing to forget */
     case MSR_BIOS_UPDATE: return 0;
     case MSR_BIOS_SIGN: return 0;
