@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The live end of a machine's serial lines: the source of a run's inputs, and where its output goes.
+ * The live end of a machine's serial lines: the source of a run's inputs, and where its output
+ * goes.
  *
  *     struct console *c;
  *     int status = console_open(&c, &options, m);       // 0, or an exit status, error printed

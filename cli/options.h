@@ -31,9 +31,9 @@ enum serial_kind { SERIAL_NULL, SERIAL_STDIO, SERIAL_FILE, SERIAL_UNIX, SERIAL_P
 
 struct serial_spec {
     enum serial_kind kind;
-    const char *path; /* SERIAL_FILE, SERIAL_UNIX; part of argv */
-    bool server;      /* SERIAL_UNIX: listen, and wait for the first client, instead of connecting */
-    bool nowait;      /* with server: start without a client */
+    char *path;  /* SERIAL_FILE, SERIAL_UNIX: owned; else NULL */
+    bool server; /* SERIAL_UNIX: listen, and wait for the first client, instead of connecting */
+    bool nowait; /* with server: start without a client */
 };
 
 struct run_options {
@@ -43,11 +43,11 @@ struct run_options {
     const char *trace_path;      /* FOR_RECORD: never NULL after a successful parse */
     bool sync;                   /* FOR_RECORD: fdatasync after each flush of the trace */
     bool stats;
-    bool no_reboot;              /* a reset ends the run */
-    bool ignore_panic;           /* a panic that the guest reports does not end the run */
+    bool no_reboot;    /* a reset ends the run */
+    bool ignore_panic; /* a panic that the guest reports does not end the run */
     bool no_sandbox;
     bool seed_given;
-    bool demo;                   /* no image was given */
+    bool demo; /* no image was given */
 
     /* owned */
     uint8_t *kernel_data, *initrd_data, *bios_data;
@@ -56,7 +56,7 @@ struct run_options {
 
 /*
  * Parses argv[1..argc) and loads the images. 0, or an exit status after the error was printed; *o
- * needs no options_free() then. `--help` prints the command's help and returns -1: done, exit 0.
+ * needs no options_free() then.
  */
 int options_parse(struct run_options *o, int argc, char **argv, enum options_for what);
 void options_free(struct run_options *o);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* The command `deja`: finds the subcommand and prints help. See docs/deja.1. */
+#include "cli.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "options.h"
+
+struct command {
+    const char *name, *usage, *help;
+    int (*run)(int argc, char **argv);
+    const char *more; /* for `deja help NAME` */
+};
+
+static const char machine_notes[] =
+    "Options are spelled as QEMU's, with one dash or two. Without -kernel and -bios the machine\n"
+    "runs the demo: a small built-in kernel that crashes.\n"
+    "\n"
+    "On a terminal Ctrl-A is the escape key: Ctrl-A x ends the run, Ctrl-A h lists the others.\n";
+
+static const struct command commands[] = {
+    {"run", "[machine options]", "boot a guest, nothing recorded", cmd_run, machine_notes},
+    {"record", "-o TRACE [machine options]", "boot a guest and record it", cmd_record,
+     machine_notes},
+    {"replay", "TRACE [--until N]", "run a recording again, exactly", cmd_replay,
+     "Shows what the guest printed, and checks every recorded interrupt and digest on the way.\n"
+     "Status 1 means that the replay departed from the recording.\n"
+     "\n"
+     "  --until N             stop when N instructions have been executed\n"},
+    {"info", "TRACE", "what is in a recording: machine, images, length, end", cmd_info, ""},
+    {"dump", "TRACE", "every event of a recording, a line each", cmd_dump, ""},
+};
+#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+void cli_error(const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    fprintf(stderr, "deja: %s\n", text);
+}
+
+static void print_usage(FILE *out)
+{
+    fputs("deja runs operating system kernels in a deterministic PC, and replays them exactly.\n\n",
+          out);
+    for (size_t i = 0; i < NCOMMANDS; i++)
+        fprintf(out, "  deja %-7s %-27s %s\n", commands[i].name, commands[i].usage,
+                commands[i].help);
+    fputs("  deja help    [COMMAND]                   more about a command\n"
+          "  deja --version\n",
+          out);
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < NCOMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    cli_error("'%s' is no command: 'deja help' lists them", name);
+    return EXIT_USAGE;
+}
+
+static int print_help(const char *name)
+{
+    const struct command *cmd = find_command(name);
+
+    if (cmd == NULL)
+        return unknown_command(name);
+    printf("deja %s %s\n\n%s.\n\n%s", cmd->name, cmd->usage, cmd->help, cmd->more);
+    if (cmd->run == cmd_run || cmd->run == cmd_record) {
+        putchar('\n');
+        options_help(cmd->run == cmd_record ? FOR_RECORD : FOR_RUN);
+    }
+    return EXIT_DONE;
+}
+
+static bool is_help(const char *arg)
+{
+    return strcmp(arg, "--help") == 0 || strcmp(arg, "-help") == 0 || strcmp(arg, "-h") == 0;
+}
+
+/* Descriptors 0 to 2 that came closed would be given to files: a trace must not become standard
+ * error. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Results that could not be written are no results. */
+static int flush_results(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    cli_error("cannot write to standard output");
+    return status == EXIT_DONE ? EXIT_USAGE : status;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    const struct command *cmd;
+
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (is_help(argv[1]) || (strcmp(argv[1], "help") == 0 && argc == 2)) {
+        print_usage(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "help") == 0)
+        return print_help(argv[2]);
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+        puts("deja " DEJA_VERSION);
+        return EXIT_DONE;
+    }
+    cmd = find_command(argv[1]);
+    if (cmd == NULL)
+        return unknown_command(argv[1]);
+    if (argc > 2 && is_help(argv[2]))
+        return print_help(cmd->name);
+    return cmd->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    fill_standard_descriptors();
+    return flush_results(dispatch(argc, argv));
+}
