@@ -2,7 +2,7 @@
 /*
  * x87 instructions (Intel SDM vol. 1, chapter 8; vol. 2, F*).
  *
- * Every non-control instruction clears C1 unless it says otherwise; a stack fault sets IE and SF, and C1
+ * Every non-control instruction but FCMOVcc clears C1 unless it says otherwise; a stack fault sets IE and SF, and C1
  * for overflow. An unmasked exception that is found before the operation leaves operands, stack and
  * condition codes as they are; one found after it (overflow, underflow, inexact) delivers its result
  * first. The rules for which flags come together are those of emu/fp.
@@ -99,7 +99,11 @@ static void load_float(struct fpu_state *f, const struct x87_insn *in, const str
         v = f80_from_f32(&env, (uint32_t)m->low);
     else if (in->opsize == OPSIZE_64)
         v = f80_from_f64(&env, m->low);
-    if (settle(f, &env))
+    /* a denormal is loaded even when its exception is unmasked */
+    bool refused = (env.flags & ~env.masked & FP_IE) != 0;
+    set_c1(f, false);
+    raise(f, env.flags);
+    if (!refused)
         push(f, v);
 }
 
@@ -365,6 +369,7 @@ static void fprem(struct fpu_state *f, bool nearest)
     unsigned q;
     bool partial;
 
+    f->sw &= (uint16_t)~FSW_C2;
     if (empty(f, 0) || empty(f, 1)) {
         if (stack_fault(f, false))
             set(f, 0, F80_DEFAULT_NAN);
@@ -375,6 +380,8 @@ static void fprem(struct fpu_state *f, bool nearest)
     if (!settle(f, &env))
         return;
     set(f, 0, r);
+    if (f80_classify(r) == F80_NAN) /* there is no quotient to report */
+        return;
     f->sw = (uint16_t)((f->sw & ~CC_ALL) | (partial ? FSW_C2 : 0) | (q & 4 ? FSW_C0 : 0) |
                        (q & 2 ? FSW_C3 : 0) | (q & 1 ? FSW_C1 : 0));
 }
@@ -424,6 +431,7 @@ static void fptan(struct fpu_state *f)
     struct fp_env env = fp_env_from_fcw(f->cw);
     struct f80 r;
 
+    f->sw &= (uint16_t)~FSW_C2;
     if (!room_for_two(f))
         return;
     if (!f80_tan(&env, *st(f, 0), &r)) {
@@ -432,7 +440,6 @@ static void fptan(struct fpu_state *f)
     }
     if (!settle(f, &env))
         return;
-    f->sw &= (uint16_t)~FSW_C2;
     set(f, 0, r);
     push(f, is_nan(r) ? r : (struct f80){(uint64_t)1 << 63, 16383});
 }
@@ -442,6 +449,7 @@ static void fsincos(struct fpu_state *f)
     struct fp_env env = fp_env_from_fcw(f->cw);
     struct f80 s, c;
 
+    f->sw &= (uint16_t)~FSW_C2;
     if (!room_for_two(f))
         return;
     if (!f80_sincos(&env, *st(f, 0), &s, &c)) {
@@ -450,7 +458,6 @@ static void fsincos(struct fpu_state *f)
     }
     if (!settle(f, &env))
         return;
-    f->sw &= (uint16_t)~FSW_C2;
     set(f, 0, s);
     push(f, c);
 }
@@ -460,6 +467,7 @@ static void fsin_fcos(struct fpu_state *f, bool cosine)
     struct fp_env env = fp_env_from_fcw(f->cw);
     struct f80 r;
 
+    f->sw &= (uint16_t)~FSW_C2;
     if (empty(f, 0)) {
         if (stack_fault(f, false))
             set(f, 0, F80_DEFAULT_NAN);
@@ -471,7 +479,6 @@ static void fsin_fcos(struct fpu_state *f, bool cosine)
     }
     if (!settle(f, &env))
         return;
-    f->sw &= (uint16_t)~FSW_C2;
     set(f, 0, r);
 }
 
@@ -515,13 +522,13 @@ static void fcmov(struct fpu_state *f, unsigned i, bool condition)
             set(f, 0, F80_DEFAULT_NAN);
         return;
     }
-    set_c1(f, false);
     if (condition)
         set(f, 0, *st(f, i));
 }
 
 static void ffree(struct fpu_state *f, unsigned i)
 {
+    set_c1(f, false);
     f->valid &= (uint8_t)~(1u << slot(f, i));
 }
 
