@@ -26,6 +26,8 @@
 #define LEAF7_EDX                                                                                  \
     (1u << 26 /* IBRS, IBPB */ | 1u << 27 /* STIBP */ | 1u << 29 /* ARCH_CAPABILITIES */ |         \
      1u << 31 /* SSBD */)
+/* BHI_DIS_S exists, so that kernels need no loop of branches at each system call; MCDT_NO. */
+#define LEAF7_2_EDX (1u << 4 | 1u << 5)
 #define EXT1_EDX                                                                                   \
     (1u << 11 /* SYSCALL */ | 1u << 20 /* NX */ | 1u << 26 /* 1 GiB pages */ |                     \
      1u << 27 /* RDTSCP */ | 1u << 29 /* long mode */)
@@ -104,7 +106,9 @@ static struct cpuid_regs basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32
     case 0x6: r.eax = 1u << 2; break; /* the APIC timer never stops */
     case 0x7:
         if (sub == 0)
-            r = (struct cpuid_regs){0, LEAF7_EBX, 0, LEAF7_EDX};
+            r = (struct cpuid_regs){2, LEAF7_EBX, 0, LEAF7_EDX};
+        else if (sub == 2)
+            r.edx = LEAF7_2_EDX;
         break;
     case 0xb: return leaf_topology(cpu, sub);
     case 0xd: return leaf_xsave(cpu, sub);

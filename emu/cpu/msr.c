@@ -78,7 +78,7 @@ struct plain_msr {
 
 static const struct plain_msr plain_msrs[] = {
     PLAIN(MSR_FEATURE_CONTROL, feature_ctl, 0x1),
-    PLAIN(MSR_SPEC_CTRL, spec_ctrl, 0x7),
+    PLAIN(MSR_SPEC_CTRL, spec_ctrl, 0x407), /* IBRS, STIBP, SSBD, BHI_DIS_S */
     PLAIN(MSR_SYSENTER_CS, sysenter_cs, UINT64_MAX),
     ADDRESS(MSR_SYSENTER_ESP, sysenter_esp),
     ADDRESS(MSR_SYSENTER_EIP, sysenter_eip),
