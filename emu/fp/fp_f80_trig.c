@@ -42,12 +42,12 @@ static struct reduced reduce(const struct fp_num *a)
         return out;
     u128 n = a->sig;
     int shift = a->exp + 4; /* |a| in units of 2^-67 is sig << shift */
-    unsigned quadrant = (unsigned)(n / PI66);
+    uint64_t quadrant = (uint64_t)(n / PI66);
     n %= PI66;
     while (shift > 0) {
         int step = shift < 59 ? shift : 59;
         n <<= step;
-        quadrant = (quadrant << step) + (unsigned)(n / PI66);
+        quadrant = (quadrant << step) + (uint64_t)(n / PI66);
         n %= PI66;
         shift -= step;
     }
@@ -56,7 +56,7 @@ static struct reduced reduce(const struct fp_num *a)
         quadrant++;
         out.negate = true;
     }
-    out.quadrant = quadrant & 3;
+    out.quadrant = (unsigned)(quadrant & 3);
     out.r = wide_normalise(n, 127 - 67, a->sign);
     return out;
 }
