@@ -384,6 +384,7 @@ void software_interrupt(struct cpu *cpu, uint8_t vector, bool check_dpl, uint64_
 
     /* A fault on the way belongs to the INT instruction, and restarts it: the caller's unwinding. */
     deliver(cpu, &ev);
+    cpu->tf_armed = false; /* delivery has cleared TF: the handler is not stepped (vol. 3, 17.3.1.4) */
 }
 
 /* --- alignment and debug registers --- */
