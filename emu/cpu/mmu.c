@@ -563,6 +563,8 @@ void mem_probe_write(struct cpu *cpu, const struct op *op, uint64_t linear, unsi
 
     cpu->op = op;
     check_canonical(cpu, op, linear, size);
+    if (size == 2 || size == 4 || size == 8) /* others are written in pieces, which look */
+        mem_check_alignment(cpu, linear, size);
     probe_in_page(cpu, op, linear, first, cpu->view);
     if (first < size)
         probe_in_page(cpu, op, next_page(cpu, linear), size - first, cpu->view);
