@@ -248,7 +248,9 @@ enum ea_kind ea_kind_of(const struct cpu *cpu, const struct insn *in)
             return EA_ANY;
         return in->index == REG_NONE ? EA_BD : EA_BISD;
     }
-    if ((cpu->mode & MODE_FLAT) && in->addrsize == OPSIZE_32 && in->seg < SEG_FS)
+    /* CS is flat too, but cannot be written: EA_ANY looks. */
+    if ((cpu->mode & MODE_FLAT) && in->addrsize == OPSIZE_32 && in->seg < SEG_FS &&
+        in->seg != SEG_CS)
         return EA_32;
     return EA_ANY;
 }
