@@ -6,7 +6,7 @@
  *   1. A block's bytes lie in one page, but for a block of a single instruction that straddles two.
  *      Its second page is checked at every entry, so it is never linked nor in the jump cache.
  *   2. Every page with a live block is flagged RAM_CODE, and `mask` covers the block's bytes.
- *   3. A dropped block has n == 0 and is never entered again; its memory, and pointers to it in op
+ *   3. A dropped block is never entered again, but may be running; its memory, and pointers to it in op
  *      links, stay valid until blocks_flush, which also forgets every other block.
  *   4. Decoding has no effect on the guest: only bytes of pages that executing the first instruction
  *      has translated are looked at.
@@ -94,6 +94,7 @@ static void finish_block(struct block *b, unsigned n, unsigned bytes)
     end->idx = (uint8_t)n;
     b->n = (uint16_t)n;
     b->bytes = (uint16_t)bytes;
+    b->dropped = false;
 }
 
 /* Whether the block ends after this instruction. */
@@ -237,7 +238,7 @@ static void drop_block(struct cpu *cpu, struct block *b)
     page_remove(cpu->blocks, b, b->pos >> PAGE_SHIFT);
     if (b->tail_page != UINT64_MAX)
         page_remove(cpu->blocks, b, b->tail_page);
-    b->n = 0;
+    b->dropped = true;
     cpu->blocks->dropped++;
 }
 
@@ -410,5 +411,6 @@ struct block *blocks_part(struct cpu *cpu, const struct block *from, unsigned fi
     end->idx = (uint8_t)n;
     b->n = (uint16_t)n;
     b->bytes = 0;
+    b->dropped = false;
     return b;
 }

@@ -25,7 +25,7 @@ static inline const struct op *block_goto_linked(struct cpu *cpu, const struct o
 {
     struct block *b = op->link;
 
-    if (likely(b != NULL && b->n != 0))
+    if (likely(b != NULL && !b->dropped))
         return block_enter(cpu, b, rip);
     return block_goto_and_link(cpu, op, rip);
 }

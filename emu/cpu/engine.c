@@ -90,7 +90,7 @@ const struct op *block_goto(struct cpu *cpu, uint64_t rip)
     struct jump_entry *j = jump_slot(cpu, rip);
     struct block *b;
 
-    if (likely(j->rip == rip && j->key == cpu->jump_key && j->block->n != 0))
+    if (likely(j->rip == rip && j->key == cpu->jump_key && !j->block->dropped))
         return block_enter(cpu, j->block, rip);
     if (cpu->icount >= cpu->icount_end) {
         cpu->rip = rip;

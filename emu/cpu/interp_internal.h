@@ -87,7 +87,8 @@ struct block {
     uint64_t tail_page;   /* RAM page of the bytes past the first page, or UINT64_MAX */
     uint32_t mode;
     uint16_t bytes;
-    uint16_t n;           /* instructions; 0: dropped, must not be entered */
+    uint16_t n;           /* instructions */
+    bool dropped;         /* its code has changed: must not be entered any more */
     struct op ops[];      /* n + 1 */
 };
 

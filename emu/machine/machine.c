@@ -284,14 +284,14 @@ static bool take_interrupt(struct machine *m, struct cpu *cpu)
 /* Nothing runs: lets time pass until something can happen. False: nothing ever will. */
 static bool idle(struct machine *m, const struct cpu *cpu)
 {
-    uint64_t deadline = clock_next_deadline_ns(&m->clock), until = deadline;
+    uint64_t deadline = CLOCK_NEVER, until;
 
-    if (!cpu_can_wake(cpu) && m->source.wait == NULL)
-        return false;
+    /* With interrupts off no timer can end the wait, only an input (reset, stop) can. */
+    if (cpu_can_wake(cpu))
+        deadline = clock_next_deadline_ns(&m->clock);
+    until = deadline;
     if (m->source.wait != NULL)
         until = m->source.wait(m->source.opaque, m, deadline);
-    else if (!cpu_can_wake(cpu))
-        return false;
     if (until == CLOCK_NEVER)
         return false;
     clock_idle_until(&m->clock, until);
