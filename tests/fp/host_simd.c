@@ -32,6 +32,7 @@ static void __attribute__((noinline)) run(struct host_simd *h)
                      "movq 48(%%rbx), %%mm0\n\tmovq 56(%%rbx), %%mm1\n\tmovq 64(%%rbx), %%mm2\n\t"
                      "mov %c[rax](%%rbx), %%rax\n\tmov %c[rcx](%%rbx), %%rcx\n\t"
                      "mov %c[rdx](%%rbx), %%rdx\n\t"
+                     "mov %c[rdi](%%rbx), %%rdi\n\t"
                      "call *%[code]\n\t"
                      "pushfq\n\tpopq %c[fl](%%rbx)\n\t"
                      "movups %%xmm0, (%%rbx)\n\tmovups %%xmm1, 16(%%rbx)\n\tmovups %%xmm2, 32(%%rbx)\n\t"
@@ -44,8 +45,9 @@ static void __attribute__((noinline)) run(struct host_simd *h)
                      : "b"(h), [code] "r"(code), [rest] "i"(offsetof(struct host_simd, restore)),
                        [mx] "i"(offsetof(struct host_simd, mxcsr)), [rax] "i"(offsetof(struct host_simd, rax)),
                        [rcx] "i"(offsetof(struct host_simd, rcx)), [rdx] "i"(offsetof(struct host_simd, rdx)),
-                       [fl] "i"(offsetof(struct host_simd, rflags))
-                     : "rax", "rcx", "rdx", "xmm0", "xmm1", "xmm2", "mm0", "mm1", "mm2", "st", "cc",
+                       [fl] "i"(offsetof(struct host_simd, rflags)),
+                       [rdi] "i"(offsetof(struct host_simd, rdi))
+                     : "rax", "rcx", "rdx", "rdi", "xmm0", "xmm1", "xmm2", "mm0", "mm1", "mm2", "st", "cc",
                        "memory");
 }
 

@@ -17,6 +17,7 @@ struct host_simd {
     uint64_t mm[3];
     uint64_t rax, rcx, rdx, rflags;
     uint32_t mxcsr, restore;
+    uint64_t rdi; /* in: address of the memory operand */
 };
 
 bool host_simd_init(void);
