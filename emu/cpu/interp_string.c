@@ -86,8 +86,9 @@ static void compare(struct cpu *cpu, uint64_t a, uint64_t b, unsigned opsize)
 static void cmps_once(struct cpu *cpu, const struct op *op)
 {
     unsigned size = 1u << op->opsize;
-    uint64_t a = load_sized(cpu, op, source_linear(cpu, op), size);
+    /* ES:rDI first: where both operands fault, hardware reports this one. */
     uint64_t b = load_sized(cpu, op, dest_linear(cpu, op, false), size);
+    uint64_t a = load_sized(cpu, op, source_linear(cpu, op), size);
 
     compare(cpu, a, b, op->opsize);
     advance(cpu, op, REG_RSI, step_of(cpu, op));
@@ -202,16 +203,20 @@ static void copy_elements(uint8_t *to, const uint8_t *from, uint64_t n, unsigned
 /* Several iterations of MOVS at once; 0 when it must be done singly. */
 static uint64_t movs_chunk(struct cpu *cpu, const struct op *op, uint64_t limit)
 {
-    uint64_t src = source_linear(cpu, op), dst = dest_linear(cpu, op, true);
-    uint64_t n = min64(chunk_elements(cpu, op, src), chunk_elements(cpu, op, dst));
-    uint8_t *to;
+    uint64_t src = source_linear(cpu, op), dst, n;
     const uint8_t *from;
+    uint8_t *to;
 
-    n = min64(n, limit);
-    if (n < 2)
+    /* The source first, as movs_once has it. */
+    n = min64(chunk_elements(cpu, op, src), limit);
+    if (n < 2 || (op->seg >= SEG_FS && mode_code_size(cpu->mode) != CODE_64))
         return 0;
     from = mem_host(cpu, op, src, (unsigned)(n << op->opsize), MMU_READ);
     if (from == NULL)
+        return 0;
+    dst = dest_linear(cpu, op, true);
+    n = min64(chunk_elements(cpu, op, dst), n);
+    if (n < 2)
         return 0;
     to = mem_host(cpu, op, dst, (unsigned)(n << op->opsize), MMU_WRITE);
     if (to == NULL)
