@@ -117,19 +117,17 @@ HANDLER(pop_sreg)
     END_BLOCK();
 }
 
-/* Out of line: a handler with an array on its stack could not jump to the next one. */
-static __attribute__((noinline)) void pusha_all(struct cpu *cpu, const struct op *op)
+static void pusha_all(struct cpu *cpu, const struct op *op)
 {
     unsigned size = 1u << op->opsize, i;
 
-    /* All or nothing: every place is made writable before the first store. */
-    for (i = 8; i-- > 0;)
-        mem_probe_write(cpu, op, stack_linear(cpu, op, -(int64_t)(size * (i + 1)), size, true), size);
+    /* A fault in the middle leaves what was stored, as on hardware; run again, it stores the same. */
     for (i = 0; i < 8; i++)
         stack_poke(cpu, op, -(int64_t)(size * (i + 1)), cpu->regs[i], size);
     stack_move(cpu, -(int64_t)(size * 8));
 }
 
+/* Out of line: a handler with an array on its stack could not jump to the next one. */
 static __attribute__((noinline)) void popa_all(struct cpu *cpu, const struct op *op)
 {
     unsigned size = 1u << op->opsize, i;
