@@ -9,9 +9,10 @@
  * of RAM reads as not present.
  *
  * Coherence (see emu/cpu.h): every RAM page that a walk read an entry from is flagged RAM_TABLE. A
- * store into it that replaces a present entry drops all cached translations, before the next
- * instruction. `table_epoch` of a page says whether anything cached can come from it: when everything
- * was dropped since, the page loses its flag at the next store and costs nothing more.
+ * store into it that replaces a present entry drops the translations that may come from it, before the
+ * next instruction: of one page where the table is known to map just that (struct table_page), else
+ * all. When everything was dropped since the last walk through a table, it loses its flag at the next
+ * store and costs nothing more.
  */
 #include "mmu_internal.h"
 
@@ -30,9 +31,33 @@
 
 /* --- dropping cached translations --- */
 
-static void tlb_clear(struct cpu *cpu, unsigned view)
+static void tlb_clear(struct cpu *cpu)
 {
-    memset(cpu->tlbs[view], 0xff, sizeof(cpu->tlbs[view]));
+    unsigned view;
+
+    for (view = 0; view < MMU_VIEWS; view++) {
+        if (!cpu->view_used[view])
+            continue;
+        memset(cpu->tlbs[view], 0xff, sizeof(cpu->tlbs[view]));
+        cpu->view_used[view] = false;
+    }
+}
+
+#define GENERATION_SHIFT 52
+#define GENERATION_LAST (4094ULL << GENERATION_SHIFT)
+
+/* Forgets the second level's entries of one or both generations. */
+static void tlb2_forget(struct cpu *cpu, bool global)
+{
+    if (cpu->tlb2_local >= GENERATION_LAST || cpu->tlb2_global >= GENERATION_LAST) {
+        memset(cpu->tlb2, 0xff, sizeof(cpu->tlb2));
+        cpu->tlb2_local = cpu->tlb2_global = 0;
+        if (!global)
+            return; /* more than was asked for, which is always allowed */
+    }
+    cpu->tlb2_local += 1ULL << GENERATION_SHIFT;
+    if (global)
+        cpu->tlb2_global += 1ULL << GENERATION_SHIFT;
 }
 
 static void new_generation(struct cpu *cpu)
@@ -43,38 +68,40 @@ static void new_generation(struct cpu *cpu)
 
 void mmu_flush(struct cpu *cpu)
 {
-    unsigned view;
-
-    for (view = 0; view < MMU_VIEWS; view++)
-        tlb_clear(cpu, view);
-    memset(cpu->tlb2, 0xff, sizeof(cpu->tlb2));
+    tlb_clear(cpu);
+    tlb2_forget(cpu, true);
     cpu->blocks->table_epoch++;
     new_generation(cpu);
 }
 
 void mmu_flush_nonglobal(struct cpu *cpu)
 {
-    unsigned view, set, way;
-
-    for (view = 0; view < MMU_VIEWS; view++)
-        tlb_clear(cpu, view);
-    for (set = 0; set < TLB2_SETS; set++)
-        for (way = 0; way < TLB2_WAYS; way++)
-            if (!(cpu->tlb2[set][way].frame & TLB2_GLOBAL))
-                cpu->tlb2[set][way].vpn = UINT64_MAX;
+    tlb_clear(cpu);
+    tlb2_forget(cpu, false);
     new_generation(cpu);
 }
 
-void mmu_flush_page(struct cpu *cpu, uint64_t linear)
+static bool tlb2_matches(const struct cpu *cpu, const struct tlb2_entry *e, uint64_t vpn)
 {
-    uint64_t vpn = linear >> PAGE_SHIFT;
+    return e->key == (vpn | cpu->tlb2_local) || e->key == (vpn | cpu->tlb2_global);
+}
+
+/* Both levels forget the page; code reached through it is still linked by address. */
+static void tlb_forget_page(struct cpu *cpu, uint64_t vpn)
+{
+    struct tlb2_entry *set = cpu->tlb2[vpn & (TLB2_SETS - 1)];
     unsigned view, way;
 
     for (view = 0; view < MMU_VIEWS; view++)
         memset(&cpu->tlbs[view][vpn & (TLB_ENTRIES - 1)], 0xff, sizeof(struct tlb_entry));
     for (way = 0; way < TLB2_WAYS; way++)
-        if (cpu->tlb2[vpn & (TLB2_SETS - 1)][way].vpn == vpn)
-            cpu->tlb2[vpn & (TLB2_SETS - 1)][way].vpn = UINT64_MAX;
+        if (tlb2_matches(cpu, &set[way], vpn))
+            set[way].key = UINT64_MAX;
+}
+
+void mmu_flush_page(struct cpu *cpu, uint64_t linear)
+{
+    tlb_forget_page(cpu, linear >> PAGE_SHIFT);
     new_generation(cpu);
 }
 
@@ -107,18 +134,35 @@ struct walk {
     uint64_t frame;     /* result: page frame | TLB2_* */
 };
 
+/* Notes that a walk came through a table. */
+static void note_table(struct walk *w, uint64_t page, unsigned level, unsigned entry_bytes)
+{
+    struct block_cache *cache = w->cpu->blocks;
+    struct table_page *t = &cache->tables[page];
+    unsigned bits = PAGE_SHIFT + (entry_bytes == 8 ? 9 : 10) * level;
+    uint64_t linear = w->linear & (~0ULL << bits);
+
+    if (t->epoch == cache->table_epoch) {
+        t->mixed |= t->linear != linear || t->level != level || t->entry_bytes != entry_bytes;
+        return;
+    }
+    *t = (struct table_page){.linear = linear,
+                             .epoch = cache->table_epoch,
+                             .level = (uint8_t)level,
+                             .entry_bytes = (uint8_t)entry_bytes};
+    ram_set_flag(w->cpu->ram, page, RAM_TABLE);
+}
+
 /* Address of the entry in host memory, watched; NULL when it is not in RAM. */
-static uint8_t *table_entry(struct walk *w, uint64_t gpa)
+static uint8_t *table_entry(struct walk *w, uint64_t gpa, unsigned level, unsigned entry_bytes)
 {
     struct ram *ram = w->cpu->ram;
     uint64_t page = ram_page_of(ram, gpa);
 
     if (page == UINT64_MAX)
         return NULL;
-    if (!w->peek) {
-        ram_set_flag(ram, page, RAM_TABLE);
-        w->cpu->blocks->page_epoch[page] = w->cpu->blocks->table_epoch;
-    }
+    if (!w->peek)
+        note_table(w, page, level, entry_bytes);
     return ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK);
 }
 
@@ -209,7 +253,7 @@ static void walk_long(struct walk *w, uint64_t table, unsigned level, bool smap_
     for (;; level--) {
         unsigned shift = PAGE_SHIFT + 9 * (level - 1);
         uint64_t gpa = (table & PTE_FRAME) + ((w->linear >> shift) & 511) * 8;
-        uint8_t *entry = table_entry(w, gpa);
+        uint8_t *entry = table_entry(w, gpa, level, 8);
         uint64_t pte = entry == NULL ? 0 : entry_read(entry, 8);
         bool leaf = level == 1 || (level <= 3 && (pte & PTE_PS));
         uint64_t bad = reserved;
@@ -241,7 +285,7 @@ static void walk_long(struct walk *w, uint64_t table, unsigned level, bool smap_
 static void walk_32bit(struct walk *w, bool smap_off)
 {
     uint64_t gpa = (w->cpu->cr3 & 0xfffff000u) + ((w->linear >> 22) & 1023) * 4;
-    uint8_t *entry = table_entry(w, gpa);
+    uint8_t *entry = table_entry(w, gpa, 2, 4);
     uint64_t pde = entry == NULL ? 0 : entry_read(entry, 4), pte, flags;
 
     if (!(pde & PTE_P)) {
@@ -261,7 +305,7 @@ static void walk_32bit(struct walk *w, bool smap_off)
     }
     entry_set(w, entry, gpa, pde, PTE_A);
     gpa = (pde & 0xfffff000u) + ((w->linear >> 12) & 1023) * 4;
-    entry = table_entry(w, gpa);
+    entry = table_entry(w, gpa, 1, 4);
     pte = entry == NULL ? 0 : entry_read(entry, 4);
     if (!(pte & PTE_P)) {
         walk_fault(w, 0);
@@ -318,11 +362,11 @@ static void tlb2_insert(struct cpu *cpu, uint64_t vpn, uint64_t frame)
     unsigned way;
 
     for (way = 0; way < TLB2_WAYS - 1; way++)
-        if (set[way].vpn == vpn || set[way].vpn == UINT64_MAX)
+        if (tlb2_matches(cpu, &set[way], vpn) || set[way].key == UINT64_MAX)
             break;
     /* Replace in order of age: the newest is way 0. */
     memmove(&set[1], &set[0], way * sizeof(set[0]));
-    set[0].vpn = vpn;
+    set[0].key = vpn | (frame & TLB2_GLOBAL ? cpu->tlb2_global : cpu->tlb2_local);
     set[0].frame = frame;
 }
 
@@ -337,7 +381,7 @@ static uint64_t translate(struct cpu *cpu, uint64_t linear, enum mmu_access acce
     uint32_t error;
 
     for (way = 0; way < TLB2_WAYS; way++)
-        if (set[way].vpn == vpn && tlb2_allows(cpu, set[way].frame, access, view))
+        if (tlb2_matches(cpu, &set[way], vpn) && tlb2_allows(cpu, set[way].frame, access, view))
             return set[way].frame;
     walk(&w, view == MMU_KERNEL_AC);
     if (!w.fault) {
@@ -361,6 +405,7 @@ static void tlb_install(struct cpu *cpu, enum mmu_view view, uint64_t linear, ui
 
     if (cpu->watch_pages && cpu_page_is_watched(cpu, tag))
         return; /* data breakpoints: every access of the page comes the slow way */
+    cpu->view_used[view] = true;
     if (e->addend != addend || (e->read != tag && e->write != tag && e->fetch != tag)) {
         e->read = e->write = e->fetch = TLB_INVALID;
         e->addend = addend;
@@ -382,14 +427,18 @@ static uint64_t frame_gpa(const struct cpu *cpu, uint64_t frame, uint64_t linear
     return cpu->machine->a20_mask ? gpa : gpa & ~(1ULL << 20);
 }
 
-/* --- canonical addresses --- */
+/* --- canonical addresses, flat limits --- */
 
-static void check_canonical(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size)
+static void check_address(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size)
 {
     uint64_t last = linear + size - 1;
 
-    if (mode_code_size(cpu->mode) != CODE_64)
+    if (mode_code_size(cpu->mode) != CODE_64) {
+        /* EA_32 checks no limit; only an operand that wraps around exceeds a flat one. */
+        if ((cpu->mode & MODE_FLAT) && op != NULL && op->seg < SEG_FS && last > UINT32_MAX)
+            raise_error(cpu, op->seg == SEG_SS ? EXC_SS : EXC_GP, 0);
         return;
+    }
     if (cpu_is_canonical(linear) && cpu_is_canonical(last))
         return;
     raise_error(cpu, op != NULL && op->seg == SEG_SS ? EXC_SS : EXC_GP, 0);
@@ -538,7 +587,7 @@ static void write_split(struct cpu *cpu, const struct op *op, uint64_t linear, u
 uint64_t mem_read_slow(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size)
 {
     cpu->op = op;
-    check_canonical(cpu, op, linear, size);
+    check_address(cpu, op, linear, size);
     mem_check_alignment(cpu, linear, size);
     if (first_part(linear, size) == size)
         return read_in_page(cpu, op, linear, size, cpu->view);
@@ -549,7 +598,7 @@ void mem_write_slow(struct cpu *cpu, const struct op *op, uint64_t linear, uint6
                     unsigned size)
 {
     cpu->op = op;
-    check_canonical(cpu, op, linear, size);
+    check_address(cpu, op, linear, size);
     mem_check_alignment(cpu, linear, size);
     if (first_part(linear, size) == size)
         write_in_page(cpu, op, linear, value, size, cpu->view);
@@ -562,7 +611,7 @@ void mem_probe_write(struct cpu *cpu, const struct op *op, uint64_t linear, unsi
     unsigned first = first_part(linear, size);
 
     cpu->op = op;
-    check_canonical(cpu, op, linear, size);
+    check_address(cpu, op, linear, size);
     if (size == 2 || size == 4 || size == 8) /* others are written in pieces, which look */
         mem_check_alignment(cpu, linear, size);
     probe_in_page(cpu, op, linear, first, cpu->view);
@@ -618,9 +667,9 @@ uint8_t *mem_host(struct cpu *cpu, const struct op *op, uint64_t linear, unsigne
     if (((linear + size - 1) & ~PAGE_OFFSET_MASK) == (access == MMU_WRITE ? e->write : e->read))
         return (uint8_t *)(uintptr_t)(linear + e->addend);
     cpu->op = op;
-    check_canonical(cpu, op, linear, 1);
-    if (first_part(linear, size) != size || cpu->watch_pages)
-        return NULL;
+    check_address(cpu, op, linear, 1);
+    if (first_part(linear, size) != size || cpu->watch_pages || cpu->tlb == cpu->tlbs[MMU_VIEWS])
+        return NULL; /* every access is to be looked at: breakpoints, alignment */
     frame = translate(cpu, linear, access, cpu->view);
     gpa = frame_gpa(cpu, frame, linear);
     page = ram_page_of(cpu->ram, gpa);
@@ -639,17 +688,30 @@ static enum mmu_view system_view(const struct cpu *cpu)
 
 uint64_t sys_read(struct cpu *cpu, uint64_t linear, unsigned size)
 {
+    enum mmu_view view = system_view(cpu);
+    const struct tlb_entry *e = &cpu->tlbs[view][(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    uint64_t v = 0;
+
+    if (((linear + size - 1) & ~PAGE_OFFSET_MASK) == e->read) {
+        memcpy(&v, (const void *)(uintptr_t)(linear + e->addend), size);
+        return v;
+    }
     if (first_part(linear, size) == size)
-        return read_in_page(cpu, NULL, linear, size, system_view(cpu));
-    return read_split(cpu, NULL, linear, size, system_view(cpu));
+        return read_in_page(cpu, NULL, linear, size, view);
+    return read_split(cpu, NULL, linear, size, view);
 }
 
 void sys_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size)
 {
-    if (first_part(linear, size) == size)
-        write_in_page(cpu, NULL, linear, value, size, system_view(cpu));
+    enum mmu_view view = system_view(cpu);
+    const struct tlb_entry *e = &cpu->tlbs[view][(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+
+    if (((linear + size - 1) & ~PAGE_OFFSET_MASK) == e->write)
+        memcpy((void *)(uintptr_t)(linear + e->addend), &value, size);
+    else if (first_part(linear, size) == size)
+        write_in_page(cpu, NULL, linear, value, size, view);
     else
-        write_split(cpu, NULL, linear, value, size, system_view(cpu));
+        write_split(cpu, NULL, linear, value, size, view);
 }
 
 uint64_t mmu_fetch(struct cpu *cpu, uint64_t linear, uint64_t *gpa)
@@ -701,13 +763,14 @@ size_t cpu_peek(const struct cpu *cpu, uint64_t linear, void *out, size_t len)
 
 /* --- stores that touch page tables --- */
 
-bool mmu_store_changes_translation(const struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len)
+/* Whether the store replaces a page-table entry that a cached translation may use. */
+static bool store_changes_translation(const struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len)
 {
     const uint8_t *base = cpu->ram->host + (page << PAGE_SHIFT);
     size_t from = (size_t)(gpa & PAGE_OFFSET_MASK & ~3ULL);
     size_t end = (size_t)(gpa & PAGE_OFFSET_MASK) + len;
 
-    if (cpu->blocks->page_epoch[page] != cpu->blocks->table_epoch)
+    if (cpu->blocks->tables[page].epoch != cpu->blocks->table_epoch)
         return false;
     /* Present entries have bit 0 set in one of their words, whichever size they are. */
     for (; from < end; from += 4)
@@ -716,6 +779,50 @@ bool mmu_store_changes_translation(const struct cpu *cpu, uint64_t page, uint64_
     /* The high half of an 8-byte entry: look at its low half too. */
     from = (size_t)(gpa & PAGE_OFFSET_MASK & ~7ULL);
     return base[from] & PTE_P;
+}
+
+/*
+ * The one page that the store can change the translation of, when the table is known to map it and
+ * the store stays inside of one entry. *data: the page cannot have been executed from.
+ */
+static bool leaf_of_store(const struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len,
+                          uint64_t *linear, bool *data)
+{
+    const struct table_page *t = &cpu->blocks->tables[page];
+    uint64_t offset = gpa & PAGE_OFFSET_MASK, index, pte;
+
+    if (t->mixed || t->level != 1 || t->epoch != cpu->blocks->table_epoch)
+        return false;
+    index = offset / t->entry_bytes;
+    if ((offset + len - 1) / t->entry_bytes != index)
+        return false;
+    *linear = t->linear + (index << PAGE_SHIFT);
+    pte = entry_read(cpu->ram->host + (page << PAGE_SHIFT) + index * t->entry_bytes, t->entry_bytes);
+    *data = (pte & PTE_NX) && (cpu->efer & EFER_NXE);
+    return true;
+}
+
+bool mmu_store_needs_solo(const struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len)
+{
+    uint64_t linear;
+    bool data = false;
+
+    if (!store_changes_translation(cpu, page, gpa, len))
+        return false;
+    return !leaf_of_store(cpu, page, gpa, len, &linear, &data) || !data;
+}
+
+static void drop_translations(struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len)
+{
+    uint64_t linear;
+    bool data;
+
+    if (!leaf_of_store(cpu, page, gpa, len, &linear, &data))
+        mmu_flush(cpu);
+    else if (data)
+        tlb_forget_page(cpu, linear >> PAGE_SHIFT);
+    else
+        mmu_flush_page(cpu, linear);
 }
 
 void cpu_before_flagged_store(struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len)
@@ -727,8 +834,8 @@ void cpu_before_flagged_store(struct cpu *cpu, uint64_t page, uint64_t gpa, size
         blocks_store(cpu, page, gpa, len);
     if (!(flags & RAM_TABLE) || cache->walking)
         return;
-    if (mmu_store_changes_translation(cpu, page, gpa, len))
-        mmu_flush(cpu);
-    if (cache->page_epoch[page] != cache->table_epoch)
+    if (store_changes_translation(cpu, page, gpa, len))
+        drop_translations(cpu, page, gpa, len);
+    if (cache->tables[page].epoch != cache->table_epoch)
         ram_clear_flag(cpu->ram, page, RAM_TABLE);
 }
