@@ -599,6 +599,13 @@ const struct trace_end *player_end(const struct player *p)
     return p->has_end ? &p->end : NULL;
 }
 
+uint64_t player_whole_bytes(const struct player *p)
+{
+    uint64_t whole;
+
+    return trace_reader_truncated(p->reader, &whole) ? whole : 0;
+}
+
 struct player_counts player_counts(const struct player *p)
 {
     return p->counts;

@@ -103,6 +103,9 @@ const struct player_divergence *player_divergence(const struct player *p);
 const char *player_error(const struct player *p);
 /* The recorded end; NULL when the trace has none, or it cannot be read. */
 const struct trace_end *player_end(const struct player *p);
+/* Where the last whole frame of a recording without an end stops, in bytes; 0 when it has an end.
+ */
+uint64_t player_whole_bytes(const struct player *p);
 struct player_counts player_counts(const struct player *p);
 
 #endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `deja replay`: runs a recording again, shows what the guest printed on its first serial line, and
+ * says whether everything was as recorded.
+ *
+ * Exit status: 0 exact (however the guest ended: that is the recording's news, not the replay's),
+ * also when stopped by --until and for a recording that is cut off; 1 diverged; 2 no trace, or one
+ * that is damaged.
+ */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <devices/pc.h>
+#include <emu/machine.h>
+#include <replay/player.h>
+
+#include "option_values.h"
+#include "sandbox.h"
+#include "trace_cmd.h"
+
+struct replay_args {
+    const char *path;
+    uint64_t until; /* UINT64_MAX: the end */
+    bool quiet;
+    bool no_sandbox;
+};
+
+/* What the guest printed, to standard output. */
+struct printer {
+    bool quiet;
+    bool in_line; /* the last byte was not a line feed */
+};
+
+/* --- arguments --- */
+
+/* As value_u64, and also as counts are printed here: 1,702,345. */
+static bool parse_icount(const char *text, uint64_t *value)
+{
+    char digits[40];
+    size_t n = 0;
+
+    for (; *text != '\0' && n + 1 < sizeof(digits); text++)
+        if (*text != ',')
+            digits[n++] = *text;
+    digits[n] = '\0';
+    return *text == '\0' && value_u64(digits, value);
+}
+
+static int bad_usage(const char *what, const char *arg)
+{
+    cli_error("replay: %s%s: deja replay TRACE [--until N] [--quiet] [-sandbox on|off]", what, arg);
+    return EXIT_USAGE;
+}
+
+/* An option that takes a value. True: *i has moved to it. */
+static bool option_value(const char *name, int argc, char **argv, int *i)
+{
+    if (!is_option(argv[*i], name) || *i + 1 == argc)
+        return false;
+    ++*i;
+    return true;
+}
+
+static int parse_args(struct replay_args *a, int argc, char **argv)
+{
+    *a = (struct replay_args){.until = UINT64_MAX};
+    for (int i = 1; i < argc; i++) {
+        if (option_value("until", argc, argv, &i)) {
+            if (!parse_icount(argv[i], &a->until))
+                return bad_usage("--until takes a number of instructions, not ", argv[i]);
+        } else if (option_value("sandbox", argc, argv, &i)) {
+            a->no_sandbox = strcmp(argv[i], "off") == 0;
+            if (!a->no_sandbox && strcmp(argv[i], "on") != 0)
+                return bad_usage("-sandbox is on or off, not ", argv[i]);
+        } else if (is_option(argv[i], "quiet")) {
+            a->quiet = true;
+        } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
+            return bad_usage("unknown option, or one without its value: ", argv[i]);
+        } else if (a->path != NULL) {
+            return bad_usage("takes one trace, this is a second: ", argv[i]);
+        } else {
+            a->path = argv[i];
+        }
+    }
+    return a->path == NULL ? bad_usage("needs a trace", "") : EXIT_DONE;
+}
+
+/* --- what the guest prints --- */
+
+static void on_serial(void *opaque, unsigned port, const uint8_t *data, size_t len)
+{
+    struct printer *p = opaque;
+
+    if (port != 0 || len == 0 || p->quiet)
+        return;
+    fwrite(data, 1, len, stdout);
+    p->in_line = data[len - 1] != '\n';
+}
+
+/* So that a message begins a line of its own where both go to one screen. */
+static void end_printing(const struct printer *p)
+{
+    fflush(stdout);
+    if (p->in_line && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO))
+        fputc('\n', stderr);
+}
+
+/* --- the verdict --- */
+
+/* 1702345 -> "1,702,345"; `out` holds 27. */
+static const char *with_commas(uint64_t n, char out[27])
+{
+    char digits[21];
+    int len = snprintf(digits, sizeof(digits), "%" PRIu64, n);
+    char *to = out;
+
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return out;
+}
+
+static void print_exact(struct player *p, const char *verdict, double seconds)
+{
+    struct player_counts counts = player_counts(p);
+    uint64_t icount = player_machine(p)->clock.icount;
+    char n[4][27];
+
+    fprintf(stderr,
+            "deja: %s: %s instructions, %s interrupts, %s inputs, %s digests in %.1f s "
+            "(%.1f MIPS)\n",
+            verdict, with_commas(icount, n[0]), with_commas(counts.interrupts, n[1]),
+            with_commas(counts.inputs, n[2]), with_commas(counts.digests, n[3]), seconds,
+            seconds > 0 ? (double)icount / seconds / 1e6 : 0.0);
+}
+
+static void print_divergence(const char *path, const struct player_divergence *d)
+{
+    char n[27];
+
+    fprintf(stderr,
+            "deja: %s: replay diverged at instruction %s (%s)\n"
+            "  at:         instruction %" PRIu64 ", %" PRIu64 " ns, RIP %" PRIx64 "\n"
+            "  expected:   %s\n"
+            "  found:      %s\n",
+            path, with_commas(d->icount, n), player_difference_name(d->what), d->icount, d->vns,
+            d->rip, d->expected, d->found);
+    if (d->any_match)
+        fprintf(stderr, "  last match: the digest at instruction %" PRIu64 "\n",
+                d->last_match_icount);
+    else
+        fprintf(stderr, "  last match: none, no digest before it matched\n");
+}
+
+static int verdict(const struct replay_args *a, struct player *p, enum player_status status,
+                   double seconds)
+{
+    switch (status) {
+    case PLAYER_END: print_exact(p, "replay exact", seconds); return EXIT_DONE;
+    case PLAYER_EXACT:
+        print_exact(p, "stopped by --until, replay exact so far", seconds);
+        return EXIT_DONE;
+    case PLAYER_CUT:
+        cli_error("%s: the recording is cut off after byte %" PRIu64
+                  ", it was replayed to its last whole event",
+                  a->path, player_whole_bytes(p));
+        print_exact(p, "replay exact up to there", seconds);
+        return EXIT_DONE;
+    case PLAYER_DIVERGED: print_divergence(a->path, player_divergence(p)); return EXIT_NO;
+    case PLAYER_ERROR: break;
+    }
+    cli_error("%s", player_error(p));
+    return EXIT_USAGE;
+}
+
+static double wall_seconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static int replay(const struct replay_args *a, struct player *p)
+{
+    struct printer printer = {.quiet = a->quiet};
+    enum player_status status;
+    double start;
+
+    player_set_outputs(p, &(struct machine_observer){.serial_out = on_serial, .opaque = &printer});
+    start = wall_seconds();
+    status = player_run(p, a->until);
+    end_printing(&printer);
+    return verdict(a, p, status, wall_seconds() - start);
+}
+
+int cmd_replay(int argc, char **argv)
+{
+    struct replay_args a;
+    struct player *p;
+    char err[512];
+    int status = parse_args(&a, argc, argv);
+
+    if (status != EXIT_DONE)
+        return status;
+    p = player_open(a.path, &pc_board, err, sizeof(err));
+    if (p == NULL) {
+        cli_error("%s", err);
+        return EXIT_USAGE;
+    }
+    if (!a.no_sandbox)
+        status = sandbox_enter();
+    if (status == EXIT_DONE)
+        status = replay(&a, p);
+    player_destroy(p);
+    return status;
+}
