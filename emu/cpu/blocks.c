@@ -29,9 +29,9 @@ int blocks_init(struct cpu *cpu)
     cpu->blocks = cache;
     cache->arena = malloc(BLOCK_ARENA_BYTES);
     cache->pages = calloc(cpu->ram->npages, sizeof(*cache->pages));
-    cache->page_epoch = calloc(cpu->ram->npages, sizeof(*cache->page_epoch));
+    cache->tables = calloc(cpu->ram->npages, sizeof(*cache->tables));
     cache->scratch = malloc(sizeof(struct block) + (BLOCK_MAX_OPS + 1) * sizeof(struct op));
-    if (cache->arena == NULL || cache->pages == NULL || cache->page_epoch == NULL ||
+    if (cache->arena == NULL || cache->pages == NULL || cache->tables == NULL ||
         cache->scratch == NULL) {
         blocks_fini(cpu);
         return -1;
@@ -48,7 +48,7 @@ void blocks_fini(struct cpu *cpu)
         return;
     free(cache->arena);
     free(cache->pages);
-    free(cache->page_epoch);
+    free(cache->tables);
     free(cache->scratch);
     free(cache);
     cpu->blocks = NULL;
@@ -292,7 +292,7 @@ bool blocks_store_needs_solo(struct cpu *cpu, uint64_t page, uint64_t gpa, size_
         (cpu->blocks->pages[page].mask & line_mask(at, at + len)))
         return true;
     return (cpu->ram->flags[page] & RAM_TABLE) &&
-           mmu_store_changes_translation(cpu, page, gpa, len);
+           mmu_store_needs_solo(cpu, page, gpa, len);
 }
 
 /* --- lookup --- */

@@ -18,8 +18,8 @@ void cpu_before_flagged_store(struct cpu *cpu, uint64_t page, uint64_t gpa, size
 /* Drops the write tags of a RAM page, or of all (UINT64_MAX). */
 void mmu_protect(struct cpu *cpu, uint64_t page);
 
-/* Whether a store of these bytes replaces a page-table entry that a cached translation may use. */
-bool mmu_store_changes_translation(const struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len);
+/* Whether a store of these bytes may change how code of the current block is translated. */
+bool mmu_store_needs_solo(const struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len);
 
 /* Where an instruction byte is in ram->host; UINT64_MAX when it is not in RAM, *gpa then says where.
  * Faults as a fetch does. */
@@ -44,13 +44,26 @@ struct code_page {
     uint64_t mask;          /* a bit for each 64 bytes that hold decoded code */
 };
 
+/*
+ * What the MMU knows of a page that it walked through. While `epoch` is the cache's table_epoch,
+ * cached translations may come from it; `linear` and `level` say for which addresses, if all walks
+ * agreed.
+ */
+struct table_page {
+    uint64_t linear;      /* of the first byte that the table maps */
+    uint32_t epoch;
+    uint8_t level;        /* 1: its entries map 4 KiB pages */
+    uint8_t entry_bytes;  /* 4 or 8 */
+    bool mixed;           /* used for several places or levels */
+};
+
 struct block_cache {
     struct block *hash[1u << BLOCK_HASH_BITS];
     uint8_t *arena;
     size_t used;
     struct code_page *pages;    /* per RAM page */
-    uint32_t *page_epoch;       /* per RAM page: table_epoch at the last walk through it */
-    uint32_t table_epoch;
+    struct table_page *tables;  /* per RAM page: as a page table */
+    uint32_t table_epoch;       /* raised when all cached translations are dropped */
     bool walking;               /* the store at hand is the walker's own */
     uint64_t decoded, flushes, dropped; /* for --stats */
     struct block *scratch;      /* a part of a block: partial budget, solo */

@@ -161,11 +161,15 @@ enum mmu_view {
     MMU_VIEWS = 3
 };
 
-/* Second level: 4-way, shared by the views; holds what a walk found. */
+/*
+ * Second level: 4-way, shared by the views; holds what a walk found. `key` is the page number with a
+ * generation above it: one for global pages, one for the others. Raising a generation forgets all of
+ * its entries at once.
+ */
 #define TLB2_SETS 1024u
 #define TLB2_WAYS 4u
 struct tlb2_entry {
-    uint64_t vpn;        /* linear page number; UINT64_MAX: empty */
+    uint64_t key;        /* linear page number | generation << 52; UINT64_MAX: empty */
     uint64_t frame;      /* physical page address | TLB2_* */
 };
 #define TLB2_WRITE  0x01u
@@ -243,6 +247,9 @@ struct cpu {
     uint32_t faults_in_a_row; /* exceptions delivered since an instruction retired */
     uint64_t retired_mark; /* icount at the last of those */
     uint64_t flush_generation;
+    uint64_t tlb2_local;   /* generation of pages that are not global, << 52 */
+    uint64_t tlb2_global;
+    bool view_used[MMU_VIEWS]; /* the view's table is not empty */
     jmp_buf *unwind;       /* where a fault unwinds to */
     struct machine *machine;
     struct clock *clock;
