@@ -136,7 +136,7 @@ static unsigned decode_run(const struct cpu *cpu, struct block *b, const uint8_t
         if (status != DECODE_OK) {
             lower_bad(&b->ops[n], status, off, n);
             n++;
-            off++;
+            off += in.len; /* all bytes that were looked at: a store into any changes the answer */
             break;
         }
         lower_insn(cpu, &in, &b->ops[n], off);
@@ -352,6 +352,7 @@ static struct block *build_block(struct cpu *cpu, uint64_t linear, uint64_t pos)
         if (b->tail_page == UINT64_MAX)
             return NULL; /* goes on outside of RAM */
         decode_run(cpu, b, buf, n, 1);
+        b->bytes = (uint16_t)n; /* also when they are no instruction: some are in the tail page */
     }
     register_block(cpu, b);
     return b;
