@@ -19,7 +19,7 @@ ALLOWED = re.compile(r"""^(
     mmap|munmap|madvise|mincore|          # guest RAM, anonymous; mincore only skips untouched zeros
     _?setjmp|longjmp|_longjmp|__longjmp_chk|
     XXH3_\w+|XXH64\w*|XXH_\w+|
-    __(u|)(div|mod)ti3|__popcountdi2|__(mem|str)\w+_chk|__(sn|vsn)printf_chk|
+    __u?(div|mod|divmod)ti[34]|__popcountdi2|__(mem|str)\w+_chk|__(sn|vsn)printf_chk|
     abort|__assert_fail|                  # our own bugs only: invariant()
     __stack_chk_fail|_GLOBAL_OFFSET_TABLE_|
     __asan_\w+|__ubsan_\w+|__sanitizer_\w+|__tsan_\w+|__gcov\w*|__llvm\w*
