@@ -1,0 +1,727 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The emulated CPU against the host CPU, integer instructions in 64-bit and 32-bit user mode.
+ *
+ *   diff_integer [--seed S] [--count N] [--sequence I] [--bits 32|64] [--keep-going N]
+ * [--self-test]
+ *
+ * Runs random sequences until N instructions (default a million) were executed and compared: all
+ * registers, defined flags, exception with error code and CR2, and memory. Each sequence runs three
+ * times: on the host, in the emulator in one go, and in the emulator an instruction at a time; the
+ * two emulator runs must agree in everything, undefined flags and instruction count included.
+ *
+ * A sequence that differs is reduced, and printed with what reproduces it. Exit status: 0 no
+ * difference, 1 differences, 2 usage or set-up.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <Zydis/Zydis.h>
+
+#include <emu/cpu.h>
+
+#include "diff_guest.h"
+#include "diff_undef.h"
+#include "gen.h"
+#include "native.h"
+
+#define DEFAULT_COUNT       1000000u
+#define MAX_CUTS            40
+#define REPORT_BYTES        4096
+#define COMPARED_FLAGS      0x7fd5u   /* CF PF AF ZF SF TF IF DF OF IOPL NT */
+#define COMPARED_HIGH_FLAGS 0x270000u /* RF VM AC ID */
+
+struct options {
+    uint64_t seed, count, sequence;
+    bool one_sequence, self_test;
+    unsigned bits, keep_going;
+};
+
+/* One sequence on its way through both CPUs. */
+struct run {
+    struct gen_program program;
+    struct seq seq;
+    struct outcome guest; /* in one go */
+    uint32_t undef;       /* FL_*: not to be compared with the host */
+    uint32_t insns;
+    bool skip;   /* cannot be compared */
+    bool broken; /* the emulator disagrees with itself: see report */
+    char report[REPORT_BYTES];
+};
+
+struct batch {
+    unsigned slot, count;
+    struct run runs[NATIVE_BATCH];
+    uint64_t index[NATIVE_BATCH];
+};
+
+struct session {
+    struct options opt;
+    uint8_t template[ARENA_BYTES];
+    struct native *native;
+    struct guest *guest;
+    struct undef undef;
+    struct outcome stepped;
+    struct batch batches[NATIVE_SLOTS];
+    struct run scratch; /* for reducing */
+    bool inject;        /* self-test: spoil RAX after XADD */
+    uint64_t next, insns, compared, skipped, cut, failures;
+    uint64_t vectors[32];
+};
+
+/* --- comparing --- */
+
+struct text {
+    char *at;
+    size_t left;
+};
+
+static void say(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct text *t, const char *format, ...)
+{
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(t->at, t->left, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= t->left)
+        n = t->left > 0 ? (int)t->left - 1 : 0;
+    t->at += n;
+    t->left -= (size_t)n;
+}
+
+static const char *const reg_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+
+/* Linear address of a line of the arena. */
+static uint32_t line_va(uint32_t index)
+{
+    uint32_t offset = index * LINE_BYTES;
+    unsigned i;
+
+    for (i = 0; i + 1 < ARENA_PARTS; i++)
+        if (offset < arena_parts[i + 1].first_page * PAGE)
+            break;
+    return arena_parts[i].va + offset - arena_parts[i].first_page * PAGE;
+}
+
+static const uint8_t *line_bytes(const struct outcome *o, uint32_t index, const uint8_t *template,
+                                 uint32_t *cursor)
+{
+    while (*cursor < o->nlines && o->lines[*cursor].index < index)
+        (*cursor)++;
+    if (*cursor < o->nlines && o->lines[*cursor].index == index)
+        return o->lines[*cursor].bytes;
+    return template + index * LINE_BYTES;
+}
+
+static unsigned compare_lines(const struct outcome *a, const struct outcome *b,
+                              const uint8_t *template, struct text *t)
+{
+    uint32_t index, i, ca = 0, cb = 0;
+    unsigned n = 0;
+
+    if (a->nlines == b->nlines && memcmp(a->lines, b->lines, a->nlines * sizeof(a->lines[0])) == 0)
+        return 0;
+    for (index = 0; index < ARENA_LINES; index++) {
+        const uint8_t *x = line_bytes(a, index, template, &ca);
+        const uint8_t *y = line_bytes(b, index, template, &cb);
+
+        for (i = 0; i < LINE_BYTES; i++)
+            if (x[i] != y[i] && n++ < 24)
+                say(t, "  memory %08x: expected %02x, found %02x\n", line_va(index) + i, x[i],
+                    y[i]);
+    }
+    return n;
+}
+
+static unsigned compare_item(struct text *t, const char *name, uint64_t expected, uint64_t found)
+{
+    if (expected == found)
+        return 0;
+    say(t, "  %s: expected %" PRIx64 ", found %" PRIx64 "\n", name, expected, found);
+    return 1;
+}
+
+/* Linux says "protection" for every fault of a user in the kernel's half, so as not to show what is
+ * mapped there. */
+static uint32_t comparable_error(const struct outcome *o)
+{
+    return o->vector == 14 && o->cr2 >= 0x7ffffffff000ULL ? o->error & ~1u : o->error;
+}
+
+/* Number of differences, described in *t. */
+static unsigned compare(const struct outcome *expected, const struct outcome *found,
+                        uint32_t flags_ignored, const uint8_t *template, struct text *t)
+{
+    uint64_t flags = (COMPARED_FLAGS | COMPARED_HIGH_FLAGS) & ~(uint64_t)flags_ignored;
+    unsigned i, n = 0;
+
+    n += compare_item(t, "exception", expected->vector, found->vector);
+    n += compare_item(t, "error code", comparable_error(expected), comparable_error(found));
+    n += compare_item(t, "cr2", expected->cr2, found->cr2);
+    n += compare_item(t, "rip", expected->rip, found->rip);
+    n += compare_item(t, "cs", expected->cs, found->cs);
+    for (i = 0; i < 16; i++)
+        n += compare_item(t, reg_names[i], expected->regs[i], found->regs[i]);
+    n += compare_item(t, "rflags (defined)", expected->rflags & flags, found->rflags & flags);
+    return n + compare_lines(expected, found, template, t);
+}
+
+/* --- the emulator's runs --- */
+
+static unsigned peek_arena(void *opaque, uint64_t va, uint8_t *out, unsigned len)
+{
+    return (unsigned)guest_peek(opaque, va, out, len);
+}
+
+static bool on_step(void *opaque, const struct cpu *cpu)
+{
+    return undef_step(opaque, cpu);
+}
+
+/* Stepped, with INT3 put where the outcome would be undefined. */
+static enum guest_end run_stepped(struct session *s, struct run *r, uint64_t *icount)
+{
+    enum guest_end end;
+    unsigned cuts;
+
+    for (cuts = 0; cuts < MAX_CUTS; cuts++) {
+        uint64_t offset;
+
+        undef_begin(&s->undef);
+        end = guest_run_stepped(s->guest, &r->seq, &s->stepped, icount, on_step, &s->undef);
+        if (end != GUEST_CUT)
+            return end;
+        offset = s->undef.cut_rip - r->seq.rip;
+        if (offset >= r->seq.code_len)
+            return GUEST_CUT;
+        r->seq.code[offset] = 0xcc;
+        s->cut++;
+    }
+    return GUEST_CUT;
+}
+
+static void note_broken(struct run *r, const char *what, const char *more)
+{
+    r->broken = true;
+    snprintf(r->report, sizeof(r->report), "  %s: %s\n", what, more);
+}
+
+/* Both runs in the emulator; leaves r->skip, r->broken or an outcome to compare with the host's. */
+static void run_guest(struct session *s, struct run *r)
+{
+    uint64_t stepped_icount = 0, icount = 0;
+    enum guest_end end;
+    struct text t = {r->report, sizeof(r->report)};
+    unsigned n;
+
+    r->skip = r->broken = false;
+    r->report[0] = '\0';
+    r->insns = 0;
+    if (!gen_assemble(&r->program, &r->seq)) {
+        r->skip = true;
+        return;
+    }
+    end = run_stepped(s, r, &stepped_icount);
+    if (end == GUEST_BROKEN)
+        note_broken(r, "stepped", guest_problem(s->guest));
+    r->skip = end != GUEST_DONE;
+    if (end != GUEST_DONE)
+        return;
+    end = guest_run(s->guest, &r->seq, &r->guest, &icount);
+    if (end != GUEST_DONE) {
+        note_broken(r, "in one go", end == GUEST_BROKEN ? guest_problem(s->guest) : "does not end");
+        return;
+    }
+    say(&t, "  stepped (expected) and in one go (found):\n");
+    n = compare(&s->stepped, &r->guest, 0, s->template, &t);
+    n += compare_item(&t, "icount", stepped_icount, icount);
+    r->broken = n != 0;
+    r->insns = s->undef.insns;
+    r->undef = s->stepped.vector == 1 ? s->undef.after : s->undef.now;
+    if (s->inject && undef_saw(&s->undef, INSN_XADD))
+        r->guest.regs[0] ^= 8;
+}
+
+/* --- what may differ between makers --- */
+
+/* The instruction at the outcome's RIP. */
+static bool insn_at(struct session *s, const struct run *r, struct insn *in)
+{
+    uint8_t bytes[INSN_MAX_LEN];
+    uint64_t offset = r->guest.rip - r->seq.rip;
+    unsigned n = 0;
+
+    if (offset < r->seq.code_len) {
+        for (; n < sizeof(bytes) && offset + n < r->seq.code_len; n++)
+            bytes[n] = r->seq.code[offset + n];
+    } else {
+        n = peek_arena(s->guest, r->guest.rip, bytes, sizeof(bytes));
+    }
+    return insn_decode(bytes, n, r->program.bits == 64 ? CODE_64 : CODE_32, in) == DECODE_OK;
+}
+
+static bool is_memory_fault(unsigned vector)
+{
+    return vector == EXC_PF || vector == EXC_SS || vector == EXC_AC || vector == EXC_GP;
+}
+
+/*
+ * Faults of instructions that access memory more than once, where makers differ in what they report
+ * or have done by then. All else has to be equal. CALL to a non-canonical address with a stack that
+ * cannot be written: Intel checks the address first (SDM vol. 2, CALL, the operation section), AMD
+ * pushes first. CMPS with two bad operands: the AMD that this was written on reads ES:rDI first,
+ * but with REPE and bytes DS:rSI. RETF, IRET: the order in which the words are read, and against
+ * the checks of the selector. POPA: that AMD has loaded the registers of the words before the one
+ * that cannot be read.
+ */
+static bool is_makers_choice(struct session *s, const struct run *r, const struct outcome *host)
+{
+    struct outcome *same = &s->stepped;
+    struct insn in;
+    char buf[256];
+    struct text t = {buf, sizeof(buf)};
+
+    if (!is_memory_fault(host->vector) || !is_memory_fault(r->guest.vector) || !insn_at(s, r, &in))
+        return false;
+    *same = *host;
+    switch (in.id) {
+    case INSN_CALL:
+        if (r->guest.vector != EXC_GP)
+            return false;
+        break;
+    case INSN_CMPS:
+    case INSN_RET_FAR:
+    case INSN_IRET: break;
+    case INSN_POPA: memcpy(same->regs, r->guest.regs, sizeof(same->regs)); break;
+    default: return false;
+    }
+    same->regs[REG_RSP] = host->regs[REG_RSP];
+    same->vector = r->guest.vector;
+    same->error = r->guest.error;
+    same->cr2 = r->guest.cr2;
+    return compare(same, &r->guest, r->undef, s->template, &t) == 0;
+}
+
+/* --- reporting and reducing --- */
+
+static bool differs(struct session *s, struct run *r, const struct outcome *host)
+{
+    struct text t = {r->report, sizeof(r->report)};
+
+    r->report[0] = '\0';
+    say(&t, "  host (expected) and emulator (found):\n");
+    return compare(host, &r->guest, r->undef, s->template, &t) != 0 &&
+           !is_makers_choice(s, r, host);
+}
+
+/* Runs one program alone. True when it fails; r->report says how. */
+static bool fails(struct session *s, struct run *r)
+{
+    struct native_batch *b = native_slot(s->native, 0);
+    unsigned culprit;
+
+    run_guest(s, r);
+    if (r->broken)
+        return true;
+    if (r->skip)
+        return false;
+    b->count = 1;
+    b->seqs[0] = r->seq;
+    if (native_submit(s->native, 0) != 0 || native_wait(s->native, 0, &culprit) != 0) {
+        snprintf(r->report, sizeof(r->report), "  the native child died\n");
+        return true;
+    }
+    return differs(s, r, &b->outcomes[0]);
+}
+
+static bool drop_items(struct session *s, struct run *r)
+{
+    bool changed = false;
+    unsigned i;
+
+    for (i = r->program.n; i-- > 0;) {
+        if (r->program.items[i].dropped)
+            continue;
+        r->program.items[i].dropped = true;
+        if (fails(s, r))
+            changed = true;
+        else
+            r->program.items[i].dropped = false;
+    }
+    return changed;
+}
+
+static void clear_registers(struct session *s, struct run *r)
+{
+    uint64_t old;
+    unsigned i;
+
+    for (i = 0; i < 16; i++) {
+        old = r->program.regs[i];
+        r->program.regs[i] = 0;
+        if (old != 0 && !fails(s, r))
+            r->program.regs[i] = old;
+    }
+    old = r->program.rflags;
+    r->program.rflags = 0;
+    if (!fails(s, r))
+        r->program.rflags = old;
+}
+
+static unsigned items_left(const struct gen_program *p)
+{
+    unsigned i, n = 0;
+
+    for (i = 0; i < p->n; i++)
+        n += !p->items[i].dropped;
+    return n;
+}
+
+static void print_code(const struct run *r)
+{
+    ZydisMachineMode mode = r->program.bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64
+                                                  : ZYDIS_MACHINE_MODE_LONG_COMPAT_32;
+    ZydisDisassembledInstruction in;
+    unsigned at = 0, i;
+
+    while (at < r->seq.code_len) {
+        unsigned len = 1;
+
+        printf("  %08" PRIx64 ":", r->seq.rip + at);
+        if (ZYAN_SUCCESS(ZydisDisassembleIntel(mode, r->seq.rip + at, r->seq.code + at,
+                                               r->seq.code_len - at, &in)))
+            len = in.info.length;
+        else
+            snprintf(in.text, sizeof(in.text), "(bad)");
+        for (i = 0; i < 15; i++)
+            printf(i < len ? " %02x" : "   ", i < len ? r->seq.code[at + i] : 0);
+        printf("  %s\n", in.text);
+        at += len;
+    }
+}
+
+static void print_failure(const struct session *s, const struct run *r, uint64_t index)
+{
+    unsigned i;
+
+    printf("DIFFERENCE: diff_integer --seed %" PRIu64 " --sequence %" PRIu64 "%s\n", s->opt.seed,
+           index,
+           s->opt.bits == 32   ? " --bits 32"
+           : s->opt.bits == 64 ? " --bits 64"
+                               : "");
+    printf(" reduced to %u of %u instructions, %u-bit code\n", items_left(&r->program),
+           r->program.n, r->program.bits);
+    print_code(r);
+    for (i = 0; i < 16; i++)
+        printf("  %-3s %016" PRIx64 "%s", reg_names[i], r->seq.regs[i], i % 4 == 3 ? "\n" : "");
+    printf("  rflags %" PRIx64 "; not compared: %x\n%s\n", r->seq.rflags, r->undef, r->report);
+    fflush(stdout);
+}
+
+/* Reduces what failed, and prints it. The native child must be idle. */
+static void report(struct session *s, const struct run *failed, uint64_t index)
+{
+    struct run *r = &s->scratch;
+
+    s->failures++;
+    memcpy(r, failed, sizeof(*r));
+    if (!fails(s, r)) {
+        printf("DIFFERENCE that does not show again alone: sequence %" PRIu64 "\n", index);
+        memcpy(r, failed, sizeof(*r));
+        print_failure(s, r, index);
+        return;
+    }
+    while (drop_items(s, r))
+        ;
+    clear_registers(s, r);
+    fails(s, r);
+    print_failure(s, r, index);
+}
+
+/* --- batches --- */
+
+static uint64_t sequence_seed(uint64_t seed, uint64_t index)
+{
+    struct rng r = {seed ^ index * 0xd1342543de82ef95ULL};
+
+    return rng_next(&r);
+}
+
+/* Generates, runs in the emulator, hands over to the host. */
+static void start_batch(struct session *s, struct batch *b)
+{
+    struct native_batch *nb = native_slot(s->native, b->slot);
+    unsigned i;
+
+    b->count = s->opt.one_sequence ? 1 : NATIVE_BATCH;
+    nb->count = 0;
+    for (i = 0; i < b->count; i++) {
+        struct run *r = &b->runs[i];
+
+        b->index[i] = s->next++;
+        gen_program(&r->program, sequence_seed(s->opt.seed, b->index[i]), s->opt.bits);
+        run_guest(s, r);
+        if (!r->skip && !r->broken)
+            nb->seqs[nb->count++] = r->seq;
+    }
+    if (nb->count > 0 && native_submit(s->native, b->slot) != 0)
+        nb->count = 0;
+}
+
+/* Takes the host's outcomes. Marks what failed as broken. */
+static void finish_batch(struct session *s, struct batch *b)
+{
+    const struct native_batch *nb = native_slot(s->native, b->slot);
+    unsigned i, k = 0, culprit = UINT32_MAX;
+    bool died = nb->count > 0 && native_wait(s->native, b->slot, &culprit) != 0;
+
+    for (i = 0; i < b->count; i++) {
+        struct run *r = &b->runs[i];
+
+        s->skipped += r->skip;
+        if (r->skip || r->broken)
+            continue;
+        if (died) {
+            r->broken = k == culprit;
+            snprintf(r->report, sizeof(r->report), "  the native child died\n");
+        } else if (differs(s, r, &nb->outcomes[k])) {
+            r->broken = true;
+        } else {
+            s->insns += r->insns;
+            s->compared++;
+            s->vectors[r->guest.vector & 31]++;
+        }
+        k++;
+    }
+}
+
+static void report_batch(struct session *s, struct batch *b)
+{
+    unsigned i;
+
+    for (i = 0; i < b->count; i++)
+        if (b->runs[i].broken && s->failures < s->opt.keep_going)
+            report(s, &b->runs[i], b->index[i]);
+}
+
+static bool any_broken(const struct batch *b)
+{
+    unsigned i;
+
+    for (i = 0; i < b->count; i++)
+        if (b->runs[i].broken)
+            return true;
+    return false;
+}
+
+/* One batch runs on the host while the next is generated and emulated. */
+static void run_all(struct session *s)
+{
+    unsigned slot = 0;
+
+    start_batch(s, &s->batches[0]);
+    for (;;) {
+        struct batch *now = &s->batches[slot], *next = &s->batches[slot ^ 1];
+        bool last = s->insns >= s->opt.count || s->opt.one_sequence;
+
+        if (!last)
+            start_batch(s, next);
+        finish_batch(s, now);
+        if (any_broken(now)) {
+            if (!last)
+                finish_batch(s, next);
+            report_batch(s, now);
+            if (last || s->failures >= s->opt.keep_going)
+                break;
+            report_batch(s, next);
+            start_batch(s, now);
+            continue;
+        }
+        if (last)
+            break;
+        slot ^= 1;
+    }
+}
+
+/* --- self-test: that a difference is seen --- */
+
+static bool notices(const struct outcome *a, const struct outcome *b, const uint8_t *template)
+{
+    char buf[REPORT_BYTES];
+    struct text t = {buf, sizeof(buf)};
+
+    return compare(a, b, 0, template, &t) != 0;
+}
+
+static int test_compare(struct session *s)
+{
+    static struct outcome a, b;
+    unsigned i, missed = 0;
+
+    memset(&a, 0, sizeof(a));
+    a.vector = 14;
+    a.nlines = 1;
+    a.lines[0].index = 150;
+    memcpy(a.lines[0].bytes, s->template + 150 * LINE_BYTES, LINE_BYTES);
+    a.lines[0].bytes[5] ^= 1;
+    b = a;
+    missed += notices(&a, &b, s->template);
+#define SPOIL(statement)                                                                           \
+    do {                                                                                           \
+        b = a;                                                                                     \
+        statement;                                                                                 \
+        if (!notices(&a, &b, s->template)) {                                                       \
+            printf("not noticed: %s\n", #statement);                                               \
+            missed++;                                                                              \
+        }                                                                                          \
+    } while (0)
+    for (i = 0; i < 16; i++)
+        SPOIL(b.regs[i] ^= 1ULL << (i * 4));
+    for (i = 0; i < 12; i++)
+        if (COMPARED_FLAGS >> i & 1)
+            SPOIL(b.rflags ^= 1u << i);
+    SPOIL(b.rip++);
+    SPOIL(b.cr2 ^= 8);
+    SPOIL(b.error ^= 2);
+    SPOIL(b.vector = 13);
+    SPOIL(b.cs = USER_CS32);
+    SPOIL(b.nlines = 0);
+    SPOIL(b.lines[0].index = 151);
+    SPOIL(b.lines[0].bytes[63] ^= 0x80);
+    return missed == 0 ? 0 : 1;
+}
+
+/* A spoilt result of one instruction is found, and reduced to that instruction. */
+static int test_reduction(struct session *s)
+{
+    struct run *r = &s->scratch;
+    struct insn in;
+    uint64_t i;
+
+    s->inject = true;
+    for (i = 0; i < 20000; i++) {
+        gen_program(&r->program, sequence_seed(s->opt.seed, i), 64);
+        if (r->program.n > 4 && fails(s, r))
+            break;
+    }
+    if (i == 20000) {
+        printf("a spoilt result was not noticed\n");
+        return 1;
+    }
+    report(s, r, i);
+    s->inject = false;
+    if (items_left(&r->program) == 1 &&
+        insn_decode(r->seq.code, r->seq.code_len, CODE_64, &in) == DECODE_OK && in.id == INSN_XADD)
+        return 0;
+    printf("not reduced to the one instruction\n");
+    return 1;
+}
+
+/* --- command line --- */
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: diff_integer [--seed S] [--count N] [--sequence I] [--bits 32|64]\n"
+                    "                    [--keep-going N] [--self-test]\n");
+    return 2;
+}
+
+static int parse(struct options *o, int argc, char **argv)
+{
+    int i;
+
+    *o = (struct options){.seed = 1, .count = DEFAULT_COUNT, .keep_going = 5};
+    for (i = 1; i < argc; i++) {
+        uint64_t value;
+
+        if (strcmp(argv[i], "--self-test") == 0) {
+            o->self_test = true;
+            continue;
+        }
+        if (i + 1 >= argc)
+            return -1;
+        value = strtoull(argv[i + 1], NULL, 0);
+        if (strcmp(argv[i], "--seed") == 0)
+            o->seed = value;
+        else if (strcmp(argv[i], "--count") == 0)
+            o->count = value;
+        else if (strcmp(argv[i], "--keep-going") == 0)
+            o->keep_going = (unsigned)value;
+        else if (strcmp(argv[i], "--bits") == 0 && (value == 32 || value == 64))
+            o->bits = (unsigned)value;
+        else if (strcmp(argv[i], "--sequence") == 0) {
+            o->sequence = value;
+            o->one_sequence = true;
+        } else
+            return -1;
+        i++;
+    }
+    return 0;
+}
+
+static int session_open(struct session *s)
+{
+    gen_template(s->template, s->opt.seed);
+    s->next = s->opt.sequence;
+    s->batches[1].slot = 1;
+    s->native = native_create(s->template);
+    s->guest = guest_create(s->template);
+    if (s->native == NULL || s->guest == NULL)
+        return -1;
+    s->undef.peek = peek_arena;
+    s->undef.opaque = s->guest;
+    return 0;
+}
+
+static void print_summary(const struct session *s, double seconds)
+{
+    unsigned i;
+
+    printf("seed %" PRIu64 ": %" PRIu64 " instructions in %" PRIu64 " sequences compared, %" PRIu64
+           " skipped, %" PRIu64 " cut; %" PRIu64 " failures\n",
+           s->opt.seed, s->insns, s->compared, s->skipped, s->cut, s->failures);
+    printf("%.1f s, %.0f instructions/s; ended by vector:", seconds, (double)s->insns / seconds);
+    for (i = 0; i < 32; i++)
+        if (s->vectors[i] != 0)
+            printf(" %u:%" PRIu64, i, s->vectors[i]);
+    printf("\n");
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+    struct session *s = calloc(1, sizeof(*s));
+    int status = 2;
+    double start = now();
+
+    if (s == NULL || parse(&s->opt, argc, argv) != 0) {
+        free(s);
+        return usage();
+    }
+    if (session_open(s) == 0) {
+        if (s->opt.self_test) {
+            status = test_compare(s) | test_reduction(s);
+        } else {
+            run_all(s);
+            print_summary(s, now() - start);
+            status = s->failures != 0;
+        }
+    }
+    native_destroy(s->native);
+    guest_destroy(s->guest);
+    free(s);
+    return status;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random programs for the differential test.
+ *
+ * A program is a list of items, one instruction each, with the initial registers. It is a function
+ * of its seed alone. Items can be left out (`dropped`) and the rest assembled again, branches and
+ * addresses adjusted: that is how a failing program is reduced.
+ */
+#ifndef DIFF_GEN_H
+#define DIFF_GEN_H
+
+#include "diff_common.h"
+
+#define GEN_MAX_ITEMS  40u
+#define GEN_ITEM_BYTES 16u
+
+/* What in an item depends on where things lie. */
+enum gen_fix {
+    FIX_NONE,
+    FIX_REL8, /* to the start of item `target` */
+    FIX_REL32,
+    FIX_RIP_VA,   /* RIP-relative displacement to linear address `va` */
+    FIX_RIP_ITEM, /* RIP-relative displacement to item `target` plus `va` bytes */
+    FIX_ABS_ITEM, /* 32-bit absolute address of item `target` plus `va` bytes */
+};
+
+struct gen_item {
+    uint8_t bytes[GEN_ITEM_BYTES];
+    uint8_t len;
+    uint8_t fix;    /* enum gen_fix */
+    uint8_t fix_at; /* offset in bytes */
+    uint8_t target; /* item; the number of items: the end */
+    uint32_t va;
+    bool dropped;
+};
+
+struct gen_program {
+    uint64_t seed;
+    unsigned bits; /* 64 or 32 */
+    unsigned n;
+    uint64_t regs[16];
+    uint64_t rflags;
+    uint32_t start; /* offset of the code in the code pages */
+    struct gen_item items[GEN_MAX_ITEMS];
+};
+
+/* splitmix64 */
+struct rng {
+    uint64_t state;
+};
+uint64_t rng_next(struct rng *r);
+/* In [0, n). */
+static inline uint32_t rng_below(struct rng *r, uint32_t n)
+{
+    return (uint32_t)((rng_next(r) >> 32) * n >> 32);
+}
+
+/* `bits`: 64, 32, or 0 for mostly 64. */
+void gen_program(struct gen_program *p, uint64_t seed, unsigned bits);
+/* Lays the program out. False when it does not fit into the code pages. */
+bool gen_assemble(const struct gen_program *p, struct seq *seq);
+/* The arena's initial content. */
+void gen_template(uint8_t *arena, uint64_t seed);
+
+#endif
