@@ -16,7 +16,7 @@ ALLOWED = re.compile(r"""^(
     mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|nlen)|
     (sn|vsn)printf|                       # into buffers of ours
     malloc|calloc|realloc|free|
-    mmap|munmap|madvise|mincore|          # guest RAM, anonymous; mincore only skips untouched zeros
+    mmap(64)?|munmap|madvise|mincore|          # guest RAM, anonymous; mincore only skips untouched zeros
     _?setjmp|longjmp|_longjmp|__longjmp_chk|
     XXH3_\w+|XXH64\w*|XXH_\w+|
     __u?(div|mod|divmod)ti[34]|__popcountdi2|__(mem|str)\w+_chk|__(sn|vsn)printf_chk|

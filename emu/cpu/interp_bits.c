@@ -48,7 +48,7 @@ static inline void shift_flags(struct cpu *cpu, uint64_t result, bool cf, bool o
     }                                                                                              \
     static inline uint##n##_t k_shr##n(struct cpu *c, uint##n##_t a, unsigned count)               \
     {                                                                                              \
-        uint##n##_t r = count < n ? (uint##n##_t)(a >> count) : 0;                                 \
+        uint##n##_t r = (uint##n##_t)(count < n ? (uint64_t)a >> count : 0);                       \
         bool cf = count <= n && ((a >> (count - 1)) & 1);                                          \
         shift_flags(c, sext##n(r), cf, MSB(n, r) ^ MSB(n, (uint##n##_t)(r << 1)));                 \
         return r;                                                                                  \
@@ -64,14 +64,16 @@ static inline void shift_flags(struct cpu *cpu, uint64_t result, bool cf, bool o
     static inline uint##n##_t k_rol##n(struct cpu *c, uint##n##_t a, unsigned count)               \
     {                                                                                              \
         unsigned by = count & (n - 1);                                                             \
-        uint##n##_t r = by ? (uint##n##_t)(a << by | a >> (n - by)) : a;                           \
+        uint64_t wide = a;                                                                         \
+        uint##n##_t r = (uint##n##_t)(by ? wide << by | wide >> (n - by) : wide);                  \
         flags_set_cf_of(c, r & 1, (r & 1) ^ MSB(n, r));                                            \
         return r;                                                                                  \
     }                                                                                              \
     static inline uint##n##_t k_ror##n(struct cpu *c, uint##n##_t a, unsigned count)               \
     {                                                                                              \
         unsigned by = count & (n - 1);                                                             \
-        uint##n##_t r = by ? (uint##n##_t)(a >> by | a << (n - by)) : a;                           \
+        uint64_t wide = a;                                                                         \
+        uint##n##_t r = (uint##n##_t)(by ? wide >> by | wide << (n - by) : wide);                  \
         flags_set_cf_of(c, MSB(n, r), MSB(n, r) ^ MSB(n, (uint##n##_t)(r << 1)));                  \
         return r;                                                                                  \
     }                                                                                              \

@@ -130,8 +130,9 @@ uint64_t insn_icount(const struct cpu *cpu, const struct op *op);
 
 /* --- dispatch --- */
 
-#define HANDLER(name) static const struct op *name(struct cpu *cpu, const struct op *op)
-#define HANDLER_EXTERN(name) const struct op *name(struct cpu *cpu, const struct op *op)
+/* Without tail calls a handler that only goes on does not use `cpu`. */
+#define HANDLER(name)                                                                              \
+    static const struct op *name(struct cpu *cpu __attribute__((unused)), const struct op *op)
 
 #if DEJA_TAIL_CALLS
 #define NEXT() return (op + 1)->fn(cpu, op + 1)
