@@ -5,7 +5,7 @@
 #include "cpu.h"
 #include "trap.h"
 
-#define COM1     0x3f8u
+#define COM1      0x3f8u
 #define UART_DATA 0u
 #define UART_IER  1u
 #define UART_FCR  2u
@@ -13,13 +13,13 @@
 #define UART_MCR  4u
 #define UART_LSR  5u
 
-#define IER_RECEIVED  0x01u
-#define FCR_ENABLE    0x07u /* on, both cleared, interrupt at the first byte */
-#define LCR_8N1       0x03u
-#define LCR_DLAB      0x80u
+#define IER_RECEIVED     0x01u
+#define FCR_ENABLE       0x07u /* on, both cleared, interrupt at the first byte */
+#define LCR_8N1          0x03u
+#define LCR_DLAB         0x80u
 #define MCR_DTR_RTS_OUT2 0x0bu /* OUT2 lets the interrupt out */
-#define LSR_RECEIVED  0x01u
-#define LSR_THR_EMPTY 0x20u
+#define LSR_RECEIVED     0x01u
+#define LSR_THR_EMPTY    0x20u
 
 static void (*key_handler)(uint8_t byte);
 

@@ -58,8 +58,8 @@ static inline void interrupts_restore(uint64_t flags)
         __asm__ volatile("sti" : : : "memory");
 }
 
-/* Sleeps until an interrupt was served. STI holds interrupts off for one instruction, so that none is
- * lost before HLT. */
+/* Sleeps until an interrupt was served. STI holds interrupts off for one instruction, so that none
+ * is lost before HLT. */
 static inline void wait_for_interrupt(void)
 {
     __asm__ volatile("sti; hlt" : : : "memory");

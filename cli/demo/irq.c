@@ -5,20 +5,20 @@
 #include "cpu.h"
 #include "trap.h"
 
-#define PIC1_COMMAND 0x20u
-#define PIC1_DATA    0x21u
-#define PIC2_COMMAND 0xa0u
-#define PIC2_DATA    0xa1u
-#define ICW1_INIT    0x11u /* edge-triggered, cascaded, ICW4 follows */
-#define ICW4_8086    0x01u
-#define OCW2_EOI     0x20u
+#define PIC1_COMMAND  0x20u
+#define PIC1_DATA     0x21u
+#define PIC2_COMMAND  0xa0u
+#define PIC2_DATA     0xa1u
+#define ICW1_INIT     0x11u /* edge-triggered, cascaded, ICW4 follows */
+#define ICW4_8086     0x01u
+#define OCW2_EOI      0x20u
 #define OCW3_READ_ISR 0x0bu
-#define CASCADE_IRQ  2u
+#define CASCADE_IRQ   2u
 
-#define PIT_CHANNEL0 0x40u
-#define PIT_CONTROL  0x43u
+#define PIT_CHANNEL0       0x40u
+#define PIT_CONTROL        0x43u
 #define PIT_RATE_GENERATOR 0x34u /* channel 0, low then high byte, mode 2 */
-#define PIT_HZ       1193182u
+#define PIT_HZ             1193182u
 
 #define IRQS 16u
 
@@ -58,11 +58,11 @@ void irq_enable(unsigned irq, void (*handler)(void))
     uint16_t port = irq < 8 ? PIC1_DATA : PIC2_DATA;
 
     handlers[irq] = handler;
-    outb(port, inb(port) & (uint8_t)~(1u << (irq & 7)));
+    outb(port, inb(port) & (uint8_t) ~(1u << (irq & 7)));
 }
 
-/* Request 7 and 15 also come when a line dropped before it was acknowledged; then none is in service
- * and none may be ended. */
+/* Request 7 and 15 also come when a line dropped before it was acknowledged; then none is in
+ * service and none may be ended. */
 static bool is_spurious(unsigned irq)
 {
     uint16_t port = irq < 8 ? PIC1_COMMAND : PIC2_COMMAND;

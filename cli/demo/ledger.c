@@ -5,9 +5,9 @@
 #include "cpu.h"
 #include "panic.h"
 
-#define PAPERWORK_MIN 64u
+#define PAPERWORK_MIN  64u
 #define PAPERWORK_MASK 127u
-#define AMOUNT_MASK 1023u
+#define AMOUNT_MASK    1023u
 
 struct ledger ledger;
 struct teller tellers[TELLERS] = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bank with one account and two tellers, each a thread of its own. All day long customers pay in and
- * take out. Every teller keeps a slip of what passed his own window; in the evening the slips and the
- * account must agree.
+ * A bank with one account and two tellers, each a thread of its own. All day long customers pay in
+ * and take out. Every teller keeps a slip of what passed his own window; in the evening the slips
+ * and the account must agree.
  *
  * They do not always: see ledger_post.
  */
@@ -17,8 +17,8 @@
 /* A teller's window. Only his own thread writes here. */
 struct teller {
     const char *name;
-    int64_t net;         /* the slip: paid in, less taken out */
-    uint64_t customers;  /* served so far */
+    int64_t net;        /* the slip: paid in, less taken out */
+    uint64_t customers; /* served so far */
     uint32_t random;
 };
 
@@ -26,7 +26,7 @@ struct teller {
 struct ledger {
     volatile int64_t balance;
     int64_t opening;
-    bool atomic;         /* repaired: posting cannot be interrupted */
+    bool atomic; /* repaired: posting cannot be interrupted */
 };
 
 extern struct ledger ledger;

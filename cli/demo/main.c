@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The demo kernel of deja: a small kernel with an honest bug. Two tellers post to one ledger without a
- * lock; how soon the books stop balancing depends on where exactly the timer strikes, and on what
- * is typed at the console:
+ * The demo kernel of deja: a small kernel with an honest bug. Two tellers post to one ledger
+ * without a lock; how soon the books stop balancing depends on where exactly the timer strikes, and
+ * on what is typed at the console:
  *
  *     q            the bank closes for good in the evening: a clean end
  *     + -          more, or fewer, customers from the next one on

@@ -15,17 +15,17 @@
 #define PVPANIC_PORT     0x505u
 #define PVPANIC_PANICKED 0x01u
 #define DEBUG_EXIT_PORT  0xf4u
-#define DEBUG_EXIT_PANIC 1u     /* the emulator exits with 1 * 2 + 1 */
+#define DEBUG_EXIT_PANIC 1u /* the emulator exits with 1 * 2 + 1 */
 #define DEBUG_EXIT_DONE  0u
 #define ACPI_PM1_CONTROL 0x604u /* where firmware puts it on this chip set */
 #define ACPI_SLEEP_S5    0x2000u
 
-#define MULTIBOOT_MAGIC  0x2badb002u
-#define MULTIBOOT_ELF    0x20u
-#define SHT_SYMTAB 2u
-#define STT_FUNC   2u
-#define MAX_FRAMES 16u
-#define KERNEL_BASE 0x100000u
+#define MULTIBOOT_MAGIC 0x2badb002u
+#define MULTIBOOT_ELF   0x20u
+#define SHT_SYMTAB      2u
+#define STT_FUNC        2u
+#define MAX_FRAMES      16u
+#define KERNEL_BASE     0x100000u
 
 /* --- symbols --- */
 
@@ -95,10 +95,26 @@ static void print_address(uint64_t address, unsigned back)
 /* --- the report --- */
 
 static const char *const exception_names[] = {
-    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
-    "no coprocessor", "double fault", "coprocessor overrun", "invalid TSS", "segment not present",
-    "stack fault", "general protection", "page fault", "reserved", "floating point",
-    "alignment check", "machine check", "SIMD floating point",
+    "divide error",
+    "debug",
+    "NMI",
+    "breakpoint",
+    "overflow",
+    "bound range",
+    "invalid opcode",
+    "no coprocessor",
+    "double fault",
+    "coprocessor overrun",
+    "invalid TSS",
+    "segment not present",
+    "stack fault",
+    "general protection",
+    "page fault",
+    "reserved",
+    "floating point",
+    "alignment check",
+    "machine check",
+    "SIMD floating point",
 };
 
 static const char *panic_format; /* set while panic() is on its way into the trap */

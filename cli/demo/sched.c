@@ -2,8 +2,9 @@
 /*
  * The scheduler. See sched.h.
  *
- * A thread that is not running has the frame of switch_stack on top of its stack: six saved registers
- * and a return address. A preempted thread has below that the trap frame of the timer's interrupt.
+ * A thread that is not running has the frame of switch_stack on top of its stack: six saved
+ * registers and a return address. A preempted thread has below that the trap frame of the timer's
+ * interrupt.
  */
 #include "sched.h"
 
@@ -23,8 +24,8 @@
 
 struct thread {
     const char *name;
-    uint64_t *rsp;       /* while it does not run */
-    uint64_t wake_tick;  /* runnable from then on */
+    uint64_t *rsp;      /* while it does not run */
+    uint64_t wake_tick; /* runnable from then on */
 };
 
 static struct thread threads[MAX_THREADS];

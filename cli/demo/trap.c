@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptor tables, and where traps go: interrupts to irq.c, exceptions to panic.c. This kernel has no
- * user mode and expects no exception, so each is the end of it.
+ * Descriptor tables, and where traps go: interrupts to irq.c, exceptions to panic.c. This kernel
+ * has no user mode and expects no exception, so each is the end of it.
  */
 #include "trap.h"
 
@@ -10,12 +10,12 @@
 #include "cpu.h"
 #include "panic.h"
 
-#define CODE_SELECTOR 0x08u
-#define TSS_SELECTOR  0x18u
-#define STUB_BYTES    16u
-#define GATE_INTERRUPT 0x8e00u /* present, DPL 0, 64-bit interrupt gate */
+#define CODE_SELECTOR    0x08u
+#define TSS_SELECTOR     0x18u
+#define STUB_BYTES       16u
+#define GATE_INTERRUPT   0x8e00u /* present, DPL 0, 64-bit interrupt gate */
 #define IST_DOUBLE_FAULT 1u
-#define IST_STACK_BYTES 4096u
+#define IST_STACK_BYTES  4096u
 
 struct __attribute__((packed)) table_pointer {
     uint16_t limit;
@@ -48,9 +48,9 @@ static struct tss tss;
 static uint8_t double_fault_stack[IST_STACK_BYTES] __attribute__((aligned(16)));
 static struct gate idt[VECTORS];
 static uint64_t gdt[5] = {
-    0,
-    0x00af9b000000ffff, /* code, 64-bit */
-    0x00cf93000000ffff, /* data */
+    0,                  /* 00: null */
+    0x00af9b000000ffff, /* 08: code, 64-bit */
+    0x00cf93000000ffff, /* 10: data; then 18: TSS, set_tss_descriptor */
 };
 
 extern const uint8_t trap_stubs[];
@@ -60,7 +60,8 @@ static void set_tss_descriptor(void)
 {
     uint64_t base = (uint64_t)&tss;
 
-    gdt[3] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ULL << 40 | (base >> 24 & 0xff) << 56;
+    gdt[3] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ULL << 40 |
+             (base >> 24 & 0xff) << 56;
     gdt[4] = base >> 32;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What boots, and where: tells a kernel's kind from its bytes, draws the memory map, and hands over to
- * the loader concerned. See emu/boot.h.
+ * What boots, and where: tells a kernel's kind from its bytes, draws the memory map, and hands over
+ * to the loader concerned. See emu/boot.h.
  *
  * Every size and address in an image is a stranger's: it is compared with what is really there, in
  * 64 bits, before it is used. A broken image yields one line and a machine that must not be run.
@@ -16,10 +16,10 @@
 
 #include "boot_internal.h"
 
-#define GIB              (1ULL << 30)
-#define FOUR_GIB         (4 * GIB)
-#define FIRMWARE_HOLE    0x40000u /* reserved below 4 GiB even when no image is there */
-#define MAX_ROM_BYTES    (16u << 20)
+#define GIB           (1ULL << 30)
+#define FOUR_GIB      (4 * GIB)
+#define FIRMWARE_HOLE 0x40000u /* reserved below 4 GiB even when no image is there */
+#define MAX_ROM_BYTES (16u << 20)
 
 int boot_fail(const struct boot *b, const struct machine_image *image, const char *format, ...)
 {

@@ -51,14 +51,14 @@ void boot_place_bios_data(const struct boot *b)
 
 /* --- memory types --- */
 
-#define MTRR_ENABLE        0x800u
-#define MTRR_FIXED_ENABLE  0x400u
-#define MTRR_VALID         0x800u
-#define TYPE_UC 0u
-#define TYPE_WP 5u
-#define TYPE_WB 6u
-#define PHYS_MASK ((1ULL << 40) - 1)
-#define PCI_HOLE 0xc0000000u
+#define MTRR_ENABLE       0x800u
+#define MTRR_FIXED_ENABLE 0x400u
+#define MTRR_VALID        0x800u
+#define TYPE_UC           0u
+#define TYPE_WP           5u
+#define TYPE_WB           6u
+#define PHYS_MASK         ((1ULL << 40) - 1)
+#define PCI_HOLE          0xc0000000u
 
 static uint64_t eight_times(uint64_t type)
 {
@@ -144,7 +144,8 @@ static void write_identity_tables(const struct boot *b, uint32_t tables)
     for (n = 0; n < 4; n++) {
         for (i = 0; i < 512; i++)
             put_le(page + 8 * i, 8,
-                   ((uint64_t)n << 30 | (uint64_t)i << 21) | PTE_PS | PTE_D | PTE_A | PTE_RW | PTE_P);
+                   ((uint64_t)n << 30 | (uint64_t)i << 21) | PTE_PS | PTE_D | PTE_A | PTE_RW |
+                       PTE_P);
         ram_write(&b->m->ram, tables + 0x2000 + 0x1000 * n, page, sizeof(page));
     }
 }

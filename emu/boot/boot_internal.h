@@ -22,10 +22,10 @@
 #include <emu/boot.h>
 #include <emu/machine.h>
 
-#define LOW_USABLE_BEGIN 0x500u   /* above vectors and BIOS data area */
-#define LOW_USABLE_END   0x9fc00u
-#define EBDA_BASE        LOW_USABLE_END
-#define HIGH_BASE        0x100000u
+#define LOW_USABLE_BEGIN      0x500u /* above vectors and BIOS data area */
+#define LOW_USABLE_END        0x9fc00u
+#define EBDA_BASE             LOW_USABLE_END
+#define HIGH_BASE             0x100000u
 #define FIRMWARE_SHADOW_BYTES 0x20000u
 
 /* One call of boot_place. */
@@ -59,9 +59,9 @@ void boot_set_mtrrs(struct cpu *cpu);
 
 /* --- CPU states at hand-over (boot_cpu.c) --- */
 
-#define BOOT_CS 0x10u
-#define BOOT_DS 0x18u
-#define BOOT_GDT_BYTES 32u
+#define BOOT_CS                0x10u
+#define BOOT_DS                0x18u
+#define BOOT_GDT_BYTES         32u
 #define BOOT_PAGE_TABLES_BYTES (6u * 4096u)
 
 /* Flat 32-bit protected mode, paging off, IF clear; the GDT is written to `gdt`. The caller sets

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux bzImages, by the x86 boot protocol (kernel documentation, arch/x86/boot and zero-page), versions
- * 2.06 and later: 64-bit entry where the kernel has one and the user does not ask otherwise, else
- * 32-bit entry. The real-mode setup code is not run; boot_params says what it would have found out.
+ * Linux bzImages, by the x86 boot protocol (kernel documentation, arch/x86/boot and zero-page),
+ * versions 2.06 and later: 64-bit entry where the kernel has one and the user does not ask
+ * otherwise, else 32-bit entry. The real-mode setup code is not run; boot_params says what it would
+ * have found out.
  *
- * Not modelled: zImages, EFI hand-over, EDD and APM information; the kernel sees zeros, "not there".
+ * Not modelled: zImages, EFI hand-over, EDD and APM information; the kernel sees zeros, "not
+ * there".
  *
- * The kernel's random generator and KASLR get their seed from setup_data (SETUP_RNG_SEED) and RDRAND,
- * both functions of config.seed.
+ * The kernel's random generator and KASLR get their seed from setup_data (SETUP_RNG_SEED) and
+ * RDRAND, both functions of config.seed.
  */
 #include <string.h>
 
@@ -42,32 +44,32 @@
 #define HDR_END_2_10         0x264u
 #define HDR_MAX_END          0x290u
 
-#define BOOT_FLAG         0xaa55u
-#define VERSION_MIN       0x206u
-#define LOADER_UNDEFINED  0xffu
-#define LOADED_HIGH       0x01u
-#define XLF_KERNEL_64     0x0001u
-#define VID_MODE_NORMAL   0xffffu
-#define ENTRY64_OFFSET    0x200u
-#define SECTOR            512u
+#define BOOT_FLAG            0xaa55u
+#define VERSION_MIN          0x206u
+#define LOADER_UNDEFINED     0xffu
+#define LOADED_HIGH          0x01u
+#define XLF_KERNEL_64        0x0001u
+#define VID_MODE_NORMAL      0xffffu
+#define ENTRY64_OFFSET       0x200u
+#define SECTOR               512u
 #define DEFAULT_CMDLINE_SIZE 255u
-#define MAX_ALIGNMENT     (1u << 30)
+#define MAX_ALIGNMENT        (1u << 30)
 
 /* --- boot_params beyond the header --- */
 
-#define BP_BYTES          4096u
-#define BP_EXT_MEM_K      0x002u
-#define BP_VIDEO_MODE     0x006u
-#define BP_VIDEO_COLS     0x007u
-#define BP_VIDEO_EGA_BX   0x00au
-#define BP_VIDEO_LINES    0x00eu
-#define BP_VIDEO_IS_VGA   0x00fu
-#define BP_VIDEO_POINTS   0x010u
-#define BP_ACPI_RSDP      0x070u
-#define BP_ALT_MEM_K      0x1e0u
-#define BP_E820_ENTRIES   0x1e8u
-#define BP_E820_TABLE     0x2d0u
-#define E820_ENTRY_BYTES  20u
+#define BP_BYTES         4096u
+#define BP_EXT_MEM_K     0x002u
+#define BP_VIDEO_MODE    0x006u
+#define BP_VIDEO_COLS    0x007u
+#define BP_VIDEO_EGA_BX  0x00au
+#define BP_VIDEO_LINES   0x00eu
+#define BP_VIDEO_IS_VGA  0x00fu
+#define BP_VIDEO_POINTS  0x010u
+#define BP_ACPI_RSDP     0x070u
+#define BP_ALT_MEM_K     0x1e0u
+#define BP_E820_ENTRIES  0x1e8u
+#define BP_E820_TABLE    0x2d0u
+#define E820_ENTRY_BYTES 20u
 
 #define SETUP_RNG_SEED     9u
 #define SETUP_HEADER_BYTES 16u
@@ -85,13 +87,13 @@
 /* The image, once understood. */
 struct bzimage {
     const struct machine_image *image;
-    const uint8_t *header;  /* image->data */
-    size_t header_end;      /* within the setup part */
-    const uint8_t *code;    /* protected-mode part */
+    const uint8_t *header; /* image->data */
+    size_t header_end;     /* within the setup part */
+    const uint8_t *code;   /* protected-mode part */
     size_t code_len;
     unsigned version;
-    uint64_t load;          /* guest-physical */
-    uint64_t end;           /* of what the kernel uses before it reads the memory map */
+    uint64_t load; /* guest-physical */
+    uint64_t end;  /* of what the kernel uses before it reads the memory map */
     bool entry64;
 };
 
@@ -153,7 +155,8 @@ static int choose_address(const struct boot *b, struct bzimage *bz)
                          (unsigned long long)bz->load);
     if (bz->header[HDR_RELOCATABLE]) {
         if (align == 0 || (align & (align - 1)) != 0 || align > MAX_ALIGNMENT)
-            return boot_fail(b, bz->image, "kernel alignment %llxh is not a power of two up to 1 GiB",
+            return boot_fail(b, bz->image,
+                             "kernel alignment %llxh is not a power of two up to 1 GiB",
                              (unsigned long long)align);
         if (bz->load % align != 0)
             bz->load += align - bz->load % align;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multiboot kernels, by the Multiboot Specification 0.6.96: ELF32 and ELF64 executables, or any file
- * whose header carries load addresses ("a.out kludge", header flag 16). ELF64 kernels are entered in
- * 32-bit mode too, as the specification has it for every kernel.
+ * Multiboot kernels, by the Multiboot Specification 0.6.96: ELF32 and ELF64 executables, or any
+ * file whose header carries load addresses ("a.out kludge", header flag 16). ELF64 kernels are
+ * entered in 32-bit mode too, as the specification has it for every kernel.
  *
  * Entry: flat 32-bit protected mode, paging off, IF clear, A20 open, EAX the magic, EBX the
- * information structure. That tells: memory sizes and map, command line, one module (config.initrd),
- * ELF sections with the symbols loaded, our name; and the text screen, when the header asks about
- * video. Not given: boot device, drives, configuration table, APM, VBE.
+ * information structure. That tells: memory sizes and map, command line, one module
+ * (config.initrd), ELF sections with the symbols loaded, our name; and the text screen, when the
+ * header asks about video. Not given: boot device, drives, configuration table, APM, VBE.
  *
  * Invariant: `taken` holds what has been placed, in usable memory and disjoint; nothing is written
  * that was not taken before. So RAM outside of it is still zero, which is what .bss needs.
@@ -72,20 +72,20 @@
 #define MMAP_ENTRY_BYTES 24u
 
 /* ELF. */
-#define ELFCLASS32 1u
-#define ELFCLASS64 2u
-#define ELFDATA2LSB 1u
-#define ET_EXEC 2u
-#define EM_386 3u
-#define EM_X86_64 62u
-#define PT_LOAD 1u
-#define SHT_NULL 0u
-#define SHT_NOBITS 8u
-#define SHF_ALLOC 2u
+#define ELFCLASS32          1u
+#define ELFCLASS64          2u
+#define ELFDATA2LSB         1u
+#define ET_EXEC             2u
+#define EM_386              3u
+#define EM_X86_64           62u
+#define PT_LOAD             1u
+#define SHT_NULL            0u
+#define SHT_NOBITS          8u
+#define SHF_ALLOC           2u
 #define MAX_PROGRAM_HEADERS 128u
-#define MAX_SECTIONS 512u
+#define MAX_SECTIONS        512u
 
-#define MAX_TAKEN (MAX_PROGRAM_HEADERS + MAX_SECTIONS + 4u)
+#define MAX_TAKEN      (MAX_PROGRAM_HEADERS + MAX_SECTIONS + 4u)
 #define INFO_MAX_BYTES 0x10000u /* the information block, command line and module name included */
 
 struct extent {
@@ -98,13 +98,13 @@ struct multiboot {
     const struct machine_image *image;
     const uint8_t *data;
     size_t len;
-    size_t header;          /* offset of the Multiboot header */
+    size_t header; /* offset of the Multiboot header */
     uint32_t flags;
-    uint32_t entry;         /* physical */
+    uint32_t entry; /* physical */
     struct extent taken[MAX_TAKEN];
     unsigned ntaken;
-    uint64_t end;           /* of all that was taken above 1 MiB; at least 1 MiB */
-    uint32_t sections;      /* copy of the section headers; 0: none */
+    uint64_t end;      /* of all that was taken above 1 MiB; at least 1 MiB */
+    uint32_t sections; /* copy of the section headers; 0: none */
     uint32_t nsections, section_bytes, section_names;
     uint32_t module, module_end;
 };
@@ -285,16 +285,22 @@ static struct elf_segment get_segment(const struct multiboot *mb, const struct e
     const uint8_t *p = mb->data + elf->phoff + (size_t)i * elf->phentsize;
 
     if (elf->wide)
-        return (struct elf_segment){
-            .type = get_le32(p), .offset = get_le64(p + 8), .vaddr = get_le64(p + 16),
-            .paddr = get_le64(p + 24), .filesz = get_le64(p + 32), .memsz = get_le64(p + 40)};
-    return (struct elf_segment){
-        .type = get_le32(p), .offset = get_le32(p + 4), .vaddr = get_le32(p + 8),
-        .paddr = get_le32(p + 12), .filesz = get_le32(p + 16), .memsz = get_le32(p + 20)};
+        return (struct elf_segment){.type = get_le32(p),
+                                    .offset = get_le64(p + 8),
+                                    .vaddr = get_le64(p + 16),
+                                    .paddr = get_le64(p + 24),
+                                    .filesz = get_le64(p + 32),
+                                    .memsz = get_le64(p + 40)};
+    return (struct elf_segment){.type = get_le32(p),
+                                .offset = get_le32(p + 4),
+                                .vaddr = get_le32(p + 8),
+                                .paddr = get_le32(p + 12),
+                                .filesz = get_le32(p + 16),
+                                .memsz = get_le32(p + 20)};
 }
 
-/* Whether the segment covers the entry point; *physical is it then. Virtual addresses go first: that
- * is what linkers write, and kernels linked low have both alike. */
+/* Whether the segment covers the entry point; *physical is it then. Virtual addresses go first:
+ * that is what linkers write, and kernels linked low have both alike. */
 static bool covers(const struct elf_segment *s, uint64_t entry, bool virtual, uint32_t *physical)
 {
     uint64_t base = virtual ? s->vaddr : s->paddr;
@@ -368,8 +374,8 @@ static bool load_section(struct multiboot *mb, const struct shdr_layout *l, uint
 }
 
 /*
- * Symbols are a courtesy: a section table that is odd, or too large for the machine, is left out, and
- * the kernel boots without. What was taken for it until then stays taken.
+ * Symbols are a courtesy: a section table that is odd, or too large for the machine, is left out,
+ * and the kernel boots without. What was taken for it until then stays taken.
  */
 static void load_sections(struct multiboot *mb, const struct elf *elf)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Boot loaders: what lies in RAM and in the CPU after images of each kind were placed, and what is said
- * of images that are broken. The images are built here, field by field; one file, because all cases
- * are variations of those few images.
+ * Boot loaders: what lies in RAM and in the CPU after images of each kind were placed, and what is
+ * said of images that are broken. The images are built here, field by field; one file, because all
+ * cases are variations of those few images.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -167,11 +167,11 @@ static void put_multiboot_header(struct image *im, size_t at, uint32_t flags)
     put(im, at + 8, 4, 0u - 0x1badb002u - flags);
 }
 
-#define ELF_TEXT 0x400u /* file offset of the segment, its first byte the entry */
+#define ELF_TEXT     0x400u /* file offset of the segment, its first byte the entry */
 #define ELF_TEXT_LEN 0x200u
-#define ELF_DATA 0x800u
+#define ELF_DATA     0x800u
 #define ELF_DATA_LEN 0x100u
-#define ELF_PADDR 0x200000u
+#define ELF_PADDR    0x200000u
 
 static void put_elf_ident(struct image *im, bool wide, unsigned machine)
 {
@@ -198,7 +198,8 @@ static void put_phdr32(struct image *im, unsigned i, uint32_t offset, uint32_t v
     put(im, at + 20, 4, memsz);
 }
 
-/* A text segment at 2 MiB (linked at 3 GiB + 2 MiB), a data segment with 4 KiB of .bss behind it. */
+/* A text segment at 2 MiB (linked at 3 GiB + 2 MiB), a data segment with 4 KiB of .bss behind it.
+ */
 static struct image *elf32(uint32_t flags)
 {
     struct image *im = calloc(1, sizeof(*im));
@@ -229,8 +230,8 @@ static void put_phdr64(struct image *im, unsigned i, uint64_t offset, uint64_t v
     put(im, at + 40, 8, memsz);
 }
 
-#define SHDRS    0x1000u
-#define SYMTAB   0x1400u
+#define SHDRS      0x1000u
+#define SYMTAB     0x1400u
 #define SYMTAB_LEN 0x30u
 
 static void put_shdr64(struct image *im, unsigned i, uint32_t type, uint64_t flags, uint64_t addr,
@@ -680,8 +681,7 @@ static void broken_bzimages_are_refused_with_the_reason(void **state)
         {0x1f1, 1, 200, "k: cut short: 5120 bytes of 107008"},
         {0x1f4, 4, BZ_CODE / 16 + 1, "k: cut short: 5120 bytes of 5136"},
         {0x1f4, 4, 0xffffffff, "k: cut short: 5120 bytes of 68719477744"},
-        {0x230, 4, 0x300000,
-         "k: kernel alignment 300000h is not a power of two up to 1 GiB"},
+        {0x230, 4, 0x300000, "k: kernel alignment 300000h is not a power of two up to 1 GiB"},
         {0x230, 4, 0, "k: kernel alignment 0h is not a power of two up to 1 GiB"},
         {0x258, 8, 0x1000, "k: wants to be loaded at 1000h, outside of 1 MiB..4 GiB"},
         {0x258, 8, UINT64_MAX,
@@ -720,8 +720,7 @@ static void linux_with_too_little_memory_says_how_much_it_needs(void **state)
     machine_destroy(boot_ok(&config));
     config.ram_bytes = 64 * MIB;
     put(im, 0x22c, 4, 0x12fffff);
-    assert_refused(&config,
-                   "rd: does not fit below 1300000h, where this kernel looks for it");
+    assert_refused(&config, "rd: does not fit below 1300000h, where this kernel looks for it");
     free(im);
 }
 
@@ -898,10 +897,10 @@ static void multiboot_symbols_are_loaded_behind_the_kernel(void **state)
 static void multiboot_with_odd_section_headers_boots_without_symbols(void **state)
 {
     static const struct refusal cases[] = {
-        {40, 8, 0x1f80, NULL},             /* table runs out of the file */
+        {40, 8, 0x1f80, NULL}, /* table runs out of the file */
         {40, 8, UINT64_MAX, NULL},
-        {58, 2, 63, NULL},                 /* entry size */
-        {60, 2, 0xffff, NULL},             /* count */
+        {58, 2, 63, NULL},                      /* entry size */
+        {60, 2, 0xffff, NULL},                  /* count */
         {SHDRS + 128 + 32, 8, 0x1000000, NULL}, /* symbols larger than the file */
         {SHDRS + 128 + 24, 8, UINT64_MAX, NULL},
     };
@@ -989,8 +988,7 @@ static void broken_multiboot_headers_are_refused_with_the_reason(void **state)
     }
     im = elf32(0x48);
     config.kernel = named(im, "k");
-    assert_refused(
-        &config, "k: its Multiboot header requires what is not provided (flags 0048h)");
+    assert_refused(&config, "k: its Multiboot header requires what is not provided (flags 0048h)");
     free(im);
 }
 
@@ -1053,6 +1051,26 @@ static void broken_elf_kernels_are_refused_with_the_reason(void **state)
         assert_refused(&config, cases[i].message);
         free(im);
     }
+}
+
+static void a_file_that_is_only_a_multiboot_header_is_refused(void **state)
+{
+    uint8_t *file = malloc(12); /* of exactly that size, so that a sanitizer sees reads beyond it */
+    struct image im = {.len = 12};
+    struct machine_config config = config_of(16);
+
+    (void)state;
+    assert_non_null(file);
+    for (uint32_t flags = 0; flags <= 0x10000; flags += 0x10000) {
+        put_multiboot_header(&im, 0, flags);
+        memcpy(file, im.bytes, 12);
+        config.kernel = (struct machine_image){.name = "k", .data = file, .len = 12};
+        assert_refused(
+            &config, flags
+                         ? "k: cut short within its Multiboot header"
+                         : "k: a Multiboot kernel that is no ELF file and gives no load addresses");
+    }
+    free(file);
 }
 
 static void multiboot_modules_that_do_not_fit_are_refused_by_name(void **state)
@@ -1132,7 +1150,8 @@ static uint64_t next_random(uint64_t *s)
     return *s * 0x2545f4914f6cdd1dULL;
 }
 
-/* Places `bytes` from a heap block of exactly that size, so that a sanitizer sees reads beyond it. */
+/* Places `bytes` from a heap block of exactly that size, so that a sanitizer sees reads beyond it.
+ */
 static void place_mutant(struct machine *m, const uint8_t *bytes, size_t len)
 {
     uint8_t *copy = malloc(len ? len : 1);
@@ -1229,6 +1248,7 @@ int main(void)
         cmocka_unit_test(broken_multiboot_headers_are_refused_with_the_reason),
         cmocka_unit_test(kernels_may_not_claim_reserved_or_missing_memory),
         cmocka_unit_test(broken_elf_kernels_are_refused_with_the_reason),
+        cmocka_unit_test(a_file_that_is_only_a_multiboot_header_is_refused),
         cmocka_unit_test(multiboot_modules_that_do_not_fit_are_refused_by_name),
         cmocka_unit_test(long_command_lines_for_multiboot_are_refused),
         cmocka_unit_test(a_reset_places_the_images_again),
