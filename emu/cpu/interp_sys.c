@@ -707,18 +707,17 @@ HANDLER(set_ac)
 HANDLER(bound)
 {
     unsigned size = 1u << op->opsize;
-    uint64_t at = ea_any(cpu, op, 2 * size, false);
+    uint64_t mask = op->addrsize == OPSIZE_16 ? UINT16_MAX : UINT32_MAX;
+    uint64_t at = ea_offset(cpu, op);
     int64_t low, high, index;
 
-    if (size == 2) {
-        low = (int16_t)LOAD16(cpu, op, at);
-        high = (int16_t)LOAD16(cpu, op, at + 2);
-        index = (int16_t)cpu->regs[op->reg];
-    } else {
-        low = (int32_t)LOAD32(cpu, op, at);
-        high = (int32_t)LOAD32(cpu, op, at + 4);
-        index = (int32_t)cpu->regs[op->reg];
-    }
+    /* Two reads, each with its own limit check. */
+    low = (int64_t)load_sized(cpu, op, seg_linear(cpu, op, op->seg, at, size, false), size);
+    at = (at + size) & mask;
+    high = (int64_t)load_sized(cpu, op, seg_linear(cpu, op, op->seg, at, size, false), size);
+    index = size == 2 ? (int16_t)cpu->regs[op->reg] : (int32_t)cpu->regs[op->reg];
+    low = size == 2 ? (int16_t)low : (int32_t)low;
+    high = size == 2 ? (int16_t)high : (int32_t)high;
     if (index < low || index > high) {
         cpu->op = op;
         raise_exception(cpu, EXC_BR);
