@@ -69,7 +69,7 @@ static void call_far(struct cpu *cpu, const struct op *op, uint16_t selector, ui
     } else if (rip > cpu->seg[SEG_CS].limit) {
         raise_gp0(cpu);
     }
-    mem_probe_write(cpu, op, stack_linear(cpu, op, -2 * (int64_t)size, size, true), size);
+    /* One after the other: a fault of the second leaves the first in memory, as on hardware. */
     stack_poke(cpu, op, -(int64_t)size, old, size);
     stack_poke(cpu, op, -2 * (int64_t)size, next, size);
     stack_move(cpu, -2 * (int64_t)size);
