@@ -173,9 +173,11 @@ void segments_drop_inner(struct cpu *cpu)
     unsigned i;
 
     for (i = 0; i < sizeof(data); i++) {
-        const struct segment *s = &cpu->seg[data[i]];
+        struct segment *s = &cpu->seg[data[i]];
         bool conforming = (s->ar & AR_CODE) && (s->ar & AR_DC);
 
+        if (selector_is_null(s->selector))
+            s->selector = 0; /* whatever its RPL (SDM vol. 2, IRET) */
         if (!(s->ar & SEG_UNUSABLE) && !conforming && AR_DPL(s->ar) < cpu->cpl) {
             uint64_t base = s->base;
 
