@@ -112,7 +112,7 @@ HANDLER(pop_sreg)
     segment_load(cpu, op->reg, selector);
     stack_move(cpu, size);
     if (op->reg == SEG_SS)
-        cpu->shadow_icount = cpu->icount;
+        stack_segment_shadow(cpu);
     cpu->rip = op_next_rip(cpu, op);
     END_BLOCK();
 }

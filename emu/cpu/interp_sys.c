@@ -278,7 +278,7 @@ HANDLER(mov_to_sreg)
     cpu->op = op;
     segment_load(cpu, op->reg, selector);
     if (op->reg == SEG_SS)
-        cpu->shadow_icount = cpu->icount;
+        stack_segment_shadow(cpu);
     return next_block(cpu, op);
 }
 
@@ -297,8 +297,6 @@ HANDLER(load_far_pointer)
         WR16(op->reg, offset);
     else
         cpu->regs[op->reg] = offset;
-    if (op->imm == SEG_SS)
-        cpu->shadow_icount = cpu->icount;
     return next_block(cpu, op);
 }
 

@@ -86,4 +86,12 @@ static inline uint64_t stack_pop(struct cpu *cpu, const struct op *op, unsigned 
     return v;
 }
 
+/* MOV SS and POP SS (not LSS): no interrupt and no single step before the next instruction has
+ * retired, which is to load RSP (SDM vol. 3, 6.8.3). */
+static inline void stack_segment_shadow(struct cpu *cpu)
+{
+    cpu->shadow_icount = cpu->icount;
+    cpu->tf_armed = false;
+}
+
 #endif
