@@ -80,7 +80,7 @@ struct outcome {
     uint64_t cr2;   /* page faults only, else 0 */
     uint32_t error; /* 0 where the exception has none */
     uint16_t vector;
-    uint16_t cs;
+    uint16_t cs, ss, ds, es;
     uint32_t nlines; /* of the arena that differ from the template, ascending */
     struct line lines[ARENA_LINES];
 };

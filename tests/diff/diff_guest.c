@@ -319,6 +319,7 @@ static void enter(struct guest *g, const struct seq *seq)
     put64(g->m, frame + 24, seq->regs[REG_RSP]);
     put64(g->m, frame + 32, USER_DS);
     cpu->regs[REG_RSP] = KERNEL_VA + frame;
+    cpu->seg[SEG_DS] = cpu->seg[SEG_ES] = flat_segment(USER_DS, 0xc0f3);
     cpu->halted = 0;
 }
 
@@ -344,6 +345,9 @@ static bool read_exception(struct guest *g, struct outcome *out)
     out->cs = (uint16_t)kernel_read(g, frame + 8);
     out->rflags = kernel_read(g, frame + 16);
     out->regs[REG_RSP] = kernel_read(g, frame + 24);
+    out->ss = (uint16_t)kernel_read(g, frame + 32);
+    out->ds = cpu->seg[SEG_DS].selector;
+    out->es = cpu->seg[SEG_ES].selector;
     return true;
 }
 
@@ -370,15 +374,30 @@ static enum guest_end finish_halted(struct guest *g, struct outcome *out)
     return finish(g, out, broken(g, "halted outside of a handler", 0));
 }
 
-enum guest_end guest_run(struct guest *g, const struct seq *seq, struct outcome *out,
-                         uint64_t *icount)
+/* Runs to `end` of the instruction count, at most `slice` at a time. */
+static enum machine_stop run_sliced(struct machine *m, uint64_t end, unsigned slice)
+{
+    enum machine_stop why = STOP_ICOUNT;
+
+    if (slice == 0)
+        return machine_run(m, end);
+    while (why == STOP_ICOUNT && m->clock.icount < end) {
+        uint64_t next = m->clock.icount + slice;
+
+        why = machine_run(m, next < end ? next : end);
+    }
+    return why;
+}
+
+enum guest_end guest_run(struct guest *g, const struct seq *seq, unsigned slice,
+                         struct outcome *out, uint64_t *icount)
 {
     uint64_t start = g->m->clock.icount;
     enum machine_stop why;
 
     out->vector = VECTOR_NONE;
     enter(g, seq);
-    why = machine_run(g->m, start + GUEST_MAX_INSNS);
+    why = run_sliced(g->m, start + GUEST_MAX_INSNS, slice);
     *icount = g->m->clock.icount - start - 2; /* without IRETQ and HLT */
     if (why == STOP_HALTED)
         return finish_halted(g, out);

@@ -24,10 +24,10 @@ enum guest_end {
 struct guest *guest_create(const uint8_t *template);
 void guest_destroy(struct guest *g);
 
-/* One go, with all of the budget. *icount: instructions retired from the first of the sequence on.
- */
-enum guest_end guest_run(struct guest *g, const struct seq *seq, struct outcome *out,
-                         uint64_t *icount);
+/* With budgets of `slice` instructions; 0: all of it in one go. *icount: instructions retired from
+ * the first of the sequence on. */
+enum guest_end guest_run(struct guest *g, const struct seq *seq, unsigned slice,
+                         struct outcome *out, uint64_t *icount);
 /* Budget of one instruction at a time. */
 enum guest_end guest_run_stepped(struct guest *g, const struct seq *seq, struct outcome *out,
                                  uint64_t *icount, guest_step_fn *step, void *opaque);

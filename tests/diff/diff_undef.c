@@ -71,16 +71,32 @@ static uint32_t after_insn(const struct insn *in, const struct cpu *cpu, uint32_
     }
 }
 
-static bool result_is_undefined(const struct insn *in, const struct cpu *cpu)
+/* The GDT of Linux has a segment of its own at 78h, that user mode can load. */
+static bool loads_linux_segment(const struct undef *u, const struct insn *in, const struct cpu *cpu)
+{
+    uint8_t top[2] = {0, 0};
+    uint64_t selector = cpu->regs[in->rm & 15];
+
+    if (in->id == INSN_POP_SREG) {
+        u->peek(u->opaque, cpu->regs[REG_RSP], top, sizeof(top));
+        selector = top[0];
+    }
+    return (selector & 0xfffc) == 0x78;
+}
+
+static bool result_is_undefined(const struct undef *u, const struct insn *in, const struct cpu *cpu)
 {
     switch (in->id) {
     case INSN_SHLD:
     case INSN_SHRD: return shift_count(in, cpu) > width_of(in);
     case INSN_BSWAP: return in->opsize == OPSIZE_16;
+    case INSN_PUSH_SREG: /* of 32 bits AMD writes all, Intel the low half */
+        return in->opsize == OPSIZE_32;
+    case INSN_MOV_TO_SREG:
+    case INSN_POP_SREG: return loads_linux_segment(u, in, cpu);
     case INSN_MOVS:
     case INSN_STOS: /* over itself: hardware notices after an unknown number of iterations */
-        return (in->flags & (INSN_REP | INSN_REPNE)) &&
-               (uint32_t)cpu->regs[REG_RDI] - (CODE_VA - 64) < CODE_BYTES + 64;
+        return (uint32_t)cpu->regs[REG_RDI] - (CODE_VA - 64) < CODE_BYTES + 64;
     default: return false;
     }
 }
@@ -106,7 +122,7 @@ bool undef_step(struct undef *u, const struct cpu *cpu)
     n = u->peek(u->opaque, cpu->rip, bytes, sizeof(bytes));
     if (n == 0 || insn_decode(bytes, n, cpu_code_size(cpu), &in) != DECODE_OK)
         return true; /* it will fault */
-    if ((insn_info[in.id].flags_read & u->now) || result_is_undefined(&in, cpu)) {
+    if ((insn_info[in.id].flags_read & u->now) || result_is_undefined(u, &in, cpu)) {
         u->cut_rip = cpu->rip;
         return false;
     }

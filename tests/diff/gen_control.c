@@ -271,7 +271,7 @@ void kind_far_return(struct gen *g)
         e.imm = gen_value(g) & 0xcd5;
         gen_emit(g, &e);
     }
-    e.imm = chance(g, 95) ? cs : gen_value(g) & 0x7b;
+    e.imm = chance(g, 85) ? cs : chance(g, 60) ? cs ^ (USER_CS64 ^ USER_CS32) : gen_value(g) & 0x7b;
     gen_emit(g, &e);
     e.imm = 0;
     if (!gen_emit(g, &e))
@@ -282,6 +282,82 @@ void kind_far_return(struct gen *g)
     e.imm_bytes = 0;
     e.no_w = false;
     e.opcode = iret ? 0xcf : 0xcb;
+    gen_emit(g, &e);
+}
+
+/* Far JMP or CALL through memory: an address and a selector are stored, then used. */
+void kind_far_indirect(struct gen *g)
+{
+    struct enc e = gen_enc_of(g, 0xc7, OPSIZE_32);
+    uint32_t at = DATA_VA + rnd(g, DATA_BYTES - 8), cs = g->is64 ? USER_CS64 : USER_CS32;
+    unsigned target = g->p->n + 3 + rnd(g, 2);
+
+    e.has_modrm = e.is_mem = true;
+    e.force_rex = false;
+    e.rip = g->is64;
+    e.rip_va = at;
+    e.disp = (int32_t)at;
+    e.imm_bytes = 4;
+    if (!gen_emit(g, &e))
+        return;
+    if (!g->is64) { /* one fix an item: here it is the label, in 64-bit code the operand */
+        gen_last(g)->fix = FIX_ABS_ITEM;
+        gen_last(g)->fix_at = (uint8_t)(gen_last(g)->len - 4);
+        gen_last(g)->target = (uint8_t)(target > GEN_MAX_ITEMS ? GEN_MAX_ITEMS : target);
+    }
+    e.size = OPSIZE_16;
+    e.rip_va += 4;
+    e.disp += 4;
+    e.imm = chance(g, 80) ? cs : chance(g, 50) ? cs ^ (USER_CS64 ^ USER_CS32) : gen_value(g) & 0x7b;
+    e.imm_bytes = 2;
+    gen_emit(g, &e);
+    e.opcode = 0xff;
+    e.size = OPSIZE_32;
+    e.reg = chance(g, 50) ? 3 : 5;
+    e.rip_va -= 4;
+    e.disp -= 4;
+    e.imm_bytes = 0;
+    gen_emit(g, &e);
+}
+
+/* DS, ES or SS loaded with what is in them, or with what faults: nothing that lasts. */
+void kind_to_sreg(struct gen *g)
+{
+    static const uint8_t segs[3] = {0, 2, 3}, pops[3] = {0x07, 0x17, 0x1f};
+    static const uint16_t bad[] = {0x10, 0x18, 0x40, 0x0c, 0x17, 0xfffb, 0xffff};
+    struct enc e = gen_enc_of(g, 0xb8, OPSIZE_32);
+    unsigned reg = gen_dest_reg(g), k = rnd(g, 3);
+
+    if (reg == REG_RSP)
+        return;
+    e.imm = chance(g, 92) ? USER_DS : bad[rnd(g, sizeof(bad) / sizeof(bad[0]))];
+    e.imm_bytes = 4;
+    e.force_rex = false;
+    if (!g->is64 && chance(g, 40)) {
+        e.opcode = 0x68;
+        gen_emit(g, &e);
+        e.opcode = pops[k];
+        e.imm_bytes = 0;
+        gen_emit(g, &e);
+        return;
+    }
+    e.opcode |= reg & 7;
+    e.rm = (uint8_t)reg;
+    gen_wrote(g, reg);
+    if (!gen_emit(g, &e))
+        return;
+    if (k == 1 && chance(g, 15)) { /* MOV SS holds off the single step that POPF asks for */
+        static const uint8_t step[] = {0x68, 0x02, 0x03, 0x00, 0x00, 0x9d};
+
+        gen_emit_bytes(g, step, 5);
+        gen_emit_bytes(g, step + 5, 1);
+        g->undef = 0;
+    }
+    e.opcode = 0x8e;
+    e.has_modrm = true;
+    e.reg = segs[k];
+    e.imm_bytes = 0;
+    e.size = (uint8_t)gen_any_size(g, OPSIZE_16);
     gen_emit(g, &e);
 }
 
@@ -335,7 +411,7 @@ void kind_string(struct gen *g)
         e.repeat = chance(g, 65) ? 0xf3 : 0xf2;
     }
     e.byte_reg = e.byte_rm = false;
-    e.addr_small = g->is64 && chance(g, 12);
+    e.addr_small = chance(g, g->is64 ? 12 : 6);
     if (g->is64 && source && chance(g, 3))
         e.segment = 0x65;
     gen_emit(g, &e);
@@ -434,7 +510,7 @@ void kind_legacy(struct gen *g)
     if (k >= 11)
         e.size = OPSIZE_16;
     if (ops[k] == 0xd4 || ops[k] == 0xd5) {
-        e.imm = chance(g, 60) ? 10 : rnd(g, 256);
+        e.imm = chance(g, 60) ? 10 : chance(g, 10) ? 0 : rnd(g, 256);
         e.imm_bytes = 1;
     }
     if (ops[k] == 0x62) {

@@ -224,6 +224,8 @@ static void kind_bit(struct gen *g)
         gen_set_reg(g, &e, false);
         if (e.is_mem && g->small && chance(g, 85))
             e.reg = (uint8_t)__builtin_ctz(g->small); /* else far away */
+        else if (e.segment == 0x65)
+            e.segment = 0; /* an AMD wants the sum without the segment's base canonical */
     } else {
         e.opcode = 0x0fba;
         e.reg = (uint8_t)(4 + k);
@@ -364,10 +366,27 @@ static void kind_movnti(struct gen *g)
     gen_emit(g, &e);
 }
 
+/* 67h in 32-bit code: the addressing forms of the 8086, all 24 of them. */
+static void lea_16bit(struct gen *g)
+{
+    uint64_t disp = rng_next(&g->rng);
+    unsigned reg = gen_dest_reg(g), mod = rnd(g, 3), rm = rnd(g, 8);
+    unsigned disp_bytes = mod == 0 && rm == 6 ? 2 : mod;
+    uint8_t bytes[6] = {0x67, 0x8d, (uint8_t)(mod << 6 | reg << 3 | rm)};
+
+    memcpy(bytes + 3, &disp, disp_bytes);
+    gen_wrote(g, reg);
+    gen_emit_bytes(g, bytes, 3 + disp_bytes);
+}
+
 static void kind_lea(struct gen *g)
 {
     struct enc e = gen_enc_of(g, 0x8d, gen_any_size(g, OPSIZE_16));
 
+    if (!g->is64 && chance(g, 40)) {
+        lea_16bit(g);
+        return;
+    }
     gen_memory(g, &e, 8);
     gen_set_reg(g, &e, true);
     gen_emit(g, &e);
@@ -510,16 +529,16 @@ static const struct {
     void (*fn)(struct gen *g);
     unsigned weight;
 } kinds[] = {
-    {kind_alu, 160},       {kind_test, 30},         {kind_unary, 50},        {kind_mul, 40},
-    {kind_div, 22},        {kind_shift, 70},        {kind_double_shift, 25}, {kind_bit, 40},
-    {kind_scan, 25},       {kind_crc32, 12},        {kind_bswap, 12},        {kind_mov, 110},
-    {kind_extend, 35},     {kind_movbe, 12},        {kind_movnti, 5},        {kind_lea, 30},
-    {kind_exchange, 50},   {kind_cmpxchg_wide, 14}, {kind_plain, 50},        {kind_nop, 10},
-    {kind_setcc, 25},      {kind_cmov, 25},         {kind_from_sreg, 6},     {kind_gs_base, 2},
-    {kind_push, 40},       {kind_pop, 30},          {kind_flags_stack, 25},  {kind_frame, 12},
-    {kind_jcc, 45},        {kind_loop, 14},         {kind_loop_back, 4},     {kind_call, 18},
-    {kind_ret, 12},        {kind_far_return, 4},    {kind_string, 50},       {kind_fault, 6},
-    {kind_modify_code, 6}, {kind_legacy, 25},
+    {kind_alu, 160},     {kind_test, 30},         {kind_unary, 50},        {kind_mul, 40},
+    {kind_div, 22},      {kind_shift, 70},        {kind_double_shift, 25}, {kind_bit, 40},
+    {kind_scan, 25},     {kind_crc32, 12},        {kind_bswap, 12},        {kind_mov, 110},
+    {kind_extend, 35},   {kind_movbe, 12},        {kind_movnti, 5},        {kind_lea, 30},
+    {kind_exchange, 50}, {kind_cmpxchg_wide, 14}, {kind_plain, 50},        {kind_nop, 10},
+    {kind_setcc, 25},    {kind_cmov, 25},         {kind_from_sreg, 6},     {kind_gs_base, 2},
+    {kind_push, 40},     {kind_pop, 30},          {kind_flags_stack, 25},  {kind_frame, 12},
+    {kind_jcc, 45},      {kind_loop, 14},         {kind_loop_back, 4},     {kind_call, 18},
+    {kind_ret, 12},      {kind_far_return, 4},    {kind_far_indirect, 3},  {kind_to_sreg, 6},
+    {kind_string, 50},   {kind_fault, 6},         {kind_modify_code, 6},   {kind_legacy, 25},
 };
 
 /* Follows the flags through what was just appended. */

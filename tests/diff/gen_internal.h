@@ -104,6 +104,8 @@ void kind_loop_back(struct gen *g);
 void kind_call(struct gen *g);
 void kind_ret(struct gen *g);
 void kind_far_return(struct gen *g);
+void kind_far_indirect(struct gen *g);
+void kind_to_sreg(struct gen *g);
 void kind_string(struct gen *g);
 void kind_fault(struct gen *g);
 void kind_modify_code(struct gen *g);

@@ -61,6 +61,22 @@ static struct shared *child_shared;
 
 /* --- in the child's handler --- */
 
+static RAW uint16_t swap_ds(uint16_t selector)
+{
+    uint16_t old;
+
+    __asm__ volatile("movw %%ds, %0\n\tmovl %1, %%ds" : "=&r"(old) : "r"((uint32_t)selector));
+    return old;
+}
+
+static RAW uint16_t swap_es(uint16_t selector)
+{
+    uint16_t old;
+
+    __asm__ volatile("movw %%es, %0\n\tmovl %1, %%es" : "=&r"(old) : "r"((uint32_t)selector));
+    return old;
+}
+
 static RAW long raw_call(long nr, long a, long b, long c)
 {
     long result;
@@ -119,6 +135,9 @@ static RAW void record(const greg_t *gregs, struct outcome *out)
     out->rip = (uint64_t)gregs[REG_RIP];
     out->rflags = (uint64_t)gregs[REG_EFL];
     out->cs = (uint16_t)gregs[REG_CSGSFS];
+    out->ss = (uint16_t)((uint64_t)gregs[REG_CSGSFS] >> 48);
+    out->ds = swap_ds(USER_DS);
+    out->es = swap_es(USER_DS);
     out->vector = (uint16_t)gregs[REG_TRAPNO];
     out->error = vector_has_error(out->vector) ? (uint32_t)gregs[REG_ERR] : 0;
     out->cr2 = out->vector == 14 ? (uint64_t)gregs[REG_CR2] : 0;
@@ -279,7 +298,8 @@ static RAW _Noreturn void child_main(int in, int out)
         child_fail("GS base");
     map_arena();
     /* 32-bit code needs data segments; Linux keeps what a process loads. */
-    __asm__ volatile("movl %0, %%ds\n\tmovl %0, %%es" : : "r"(USER_DS));
+    swap_ds(USER_DS);
+    swap_es(USER_DS);
     unmap_the_rest();
     lock_up();
     __asm__ volatile("int3");
