@@ -14,6 +14,7 @@ APT_GET = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -q
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
+	@ln -sf cli/deja $(BUILD)/deja
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD)

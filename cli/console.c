@@ -29,11 +29,13 @@
 #include "console_line.h"
 #include "console_term.h"
 
-#define SLICE          200000u      /* instructions between two looks at the host: some 2 ms */
-#define RELOOK_NS      100000000ULL /* how often a pty is looked at that nobody has opened */
-#define MAX_AHEAD_NS   50000000ULL  /* sleeping longer than that too much is not made up for */
-#define PANIC_GRACE_NS NS_PER_SEC   /* virtual time for a guest to print its panic */
-#define ESCAPE         0x01         /* Ctrl-A */
+#define SLICE        200000u      /* instructions between two looks at the host: some 2 ms */
+#define RELOOK_NS    100000000ULL /* how often a pty is looked at that nobody has opened */
+#define MAX_AHEAD_NS 50000000ULL  /* sleeping longer than that too much is not made up for */
+/* What a guest gets to print its panic, whichever comes first. */
+#define PANIC_GRACE_INSNS 20000000u
+#define PANIC_GRACE_NS    NS_PER_SEC
+#define ESCAPE            0x01 /* Ctrl-A */
 
 struct console {
     struct machine *machine;
@@ -42,7 +44,8 @@ struct console {
     struct line debug;
     uint64_t next_look; /* icount */
     uint64_t ahead_ns;  /* wall time that is ahead of virtual time by sleeping too long */
-    uint64_t panic_ns;  /* virtual time at which the panic was seen; CLOCK_NEVER: none */
+    bool panicked;      /* seen at: */
+    uint64_t panic_icount, panic_ns;
     bool ignore_panic;
     bool escape; /* the last key was the escape */
     bool stop_asked, stop_told, reset_asked, power_asked;
@@ -126,17 +129,20 @@ static void look_at_host(struct console *c)
     c->next_look = c->machine->clock.icount + SLICE;
 }
 
+/* The guest is done, but for what it still prints, when it has said that it panicked. */
 static void look_at_panic(struct console *c)
 {
-    uint64_t now = clock_now_ns(&c->machine->clock);
+    const struct clock *clock = &c->machine->clock;
+    uint64_t now = clock_now_ns(clock);
+    bool panicked = !c->ignore_panic && pc_has_panicked(pc_of(c->machine));
 
-    if (c->ignore_panic || !pc_has_panicked(pc_of(c->machine))) {
-        c->panic_ns = CLOCK_NEVER;
-        return;
-    }
-    if (c->panic_ns == CLOCK_NEVER)
+    if (panicked && !c->panicked) {
+        c->panic_icount = clock->icount;
         c->panic_ns = now;
-    c->stop_asked |= now - c->panic_ns >= PANIC_GRACE_NS;
+    }
+    c->panicked = panicked;
+    c->stop_asked |= panicked && (clock->icount - c->panic_icount >= PANIC_GRACE_INSNS ||
+                                  now - c->panic_ns >= PANIC_GRACE_NS);
 }
 
 /* --- the source --- */
@@ -342,7 +348,6 @@ int console_open(struct console **out, const struct run_options *o, struct machi
         return EXIT_USAGE;
     }
     c->machine = m;
-    c->panic_ns = CLOCK_NEVER;
     c->ignore_panic = o->ignore_panic;
     c->source = (struct input_source){
         .poll = console_poll, .horizon = console_horizon, .wait = console_wait, .opaque = c};

@@ -67,13 +67,11 @@ static void on_stop(int sig)
     errno = saved;
 }
 
-/* The handler is gone already (SA_RESETHAND): what raised the signal does it again, and dies of it.
- */
+/* The handler is gone already (SA_RESETHAND): the signal raised again kills on return. */
 static void on_crash(int sig)
 {
     term_restore();
-    if (sig == SIGQUIT)
-        raise(sig);
+    raise(sig);
 }
 
 /* Stopped from outside and continued: the shell has set the terminal its own way since. */

@@ -60,7 +60,7 @@ def main():
     log = os.path.join(build, "meson-logs", "testlog.json")
     if os.path.exists(log):
         os.remove(log)
-    status = subprocess.call(["meson", "test", "-C", build, "--no-rebuild", *more])
+    status = subprocess.call(["meson", "test", "-C", build, *more])
     results = read_log(log)
     passed = [r for r in results if r["result"] in PASSED]
     skipped = [r for r in results if r["result"] in SKIPPED]
