@@ -530,13 +530,13 @@ HANDLER(arpl)
     cpu->op = op;
     need_protected(cpu);
     if (op->mem)
-        at = ea_any(cpu, op, 2, true);
-    dst = op->mem ? (uint16_t)LOAD_RMW16(cpu, op, at) : RD16(op->rm);
+        at = ea_any(cpu, op, 2, false);
+    dst = op->mem ? (uint16_t)LOAD16(cpu, op, at) : RD16(op->rm);
     lower = (dst & 3) < (src & 3);
-    if (lower) {
+    if (lower) { /* only then is it a store, and faults as one */
         dst = (uint16_t)((dst & ~3u) | (src & 3u));
         if (op->mem)
-            STORE16(cpu, op, at, dst);
+            STORE16(cpu, op, ea_any(cpu, op, 2, true), dst);
         else
             WR16(op->rm, dst);
     }
