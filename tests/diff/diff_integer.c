@@ -281,12 +281,13 @@ static bool insn_at(struct session *s, const struct run *r, struct insn *in)
     return insn_decode(bytes, n, r->program.bits == 64 ? CODE_64 : CODE_32, in) == DECODE_OK;
 }
 
-/* How many bytes of an encoding that is no instruction are fetched before that is known: #UD here,
- * a page fault of the fetch there. */
-static bool is_fetch_of_undefined(const struct outcome *guest, const struct outcome *host)
+/* How many bytes of an undefined encoding are fetched before that is known (UD1 has a ModRM byte
+ * for Intel, not for AMD; invalid opcodes their immediates, or not): #UD here, there a page fault
+ * of the fetch. */
+static bool is_fetch_of_undefined(const struct outcome *ud, const struct outcome *pf)
 {
-    return guest->vector == EXC_UD && host->vector == EXC_PF && (host->error & PF_FETCH) &&
-           host->cr2 % PAGE == 0 && host->cr2 - guest->rip < INSN_MAX_LEN;
+    return ud->vector == EXC_UD && pf->vector == EXC_PF && (pf->error & PF_FETCH) &&
+           pf->cr2 % PAGE == 0 && pf->rip == ud->rip && pf->cr2 - ud->rip < INSN_MAX_LEN;
 }
 
 static bool is_memory_fault(unsigned vector)
@@ -310,7 +311,7 @@ static bool is_makers_choice(struct session *s, const struct run *r, const struc
     char buf[256];
     struct text t = {buf, sizeof(buf)};
 
-    if (is_fetch_of_undefined(&r->guest, host))
+    if (is_fetch_of_undefined(&r->guest, host) || is_fetch_of_undefined(host, &r->guest))
         return true;
     if (!is_memory_fault(host->vector) || !is_memory_fault(r->guest.vector) || !insn_at(s, r, &in))
         return false;

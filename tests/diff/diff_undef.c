@@ -79,21 +79,34 @@ static bool loads_linux_segment(const struct undef *u, const struct insn *in, co
 
     if (in->id == INSN_POP_SREG) {
         u->peek(u->opaque, cpu->regs[REG_RSP], top, sizeof(top));
-        selector = top[0];
+        selector = top[0] | (uint64_t)top[1] << 8;
     }
     return (selector & 0xfffc) == 0x78;
 }
 
+/* With 66h in 64-bit mode AMD cuts RIP to 16 bits, Intel ignores the prefix. */
+static bool is_short_near_branch(const struct insn *in, const struct cpu *cpu)
+{
+    bool is_near = in->form == FORM_REL || in->id == INSN_RET ||
+                   ((in->id == INSN_JMP || in->id == INSN_CALL) && in->form == FORM_RM);
+
+    return is_near && (in->flags & INSN_OPSZ) && cpu_code_size(cpu) == CODE_64;
+}
+
 static bool result_is_undefined(const struct undef *u, const struct insn *in, const struct cpu *cpu)
 {
+    if (is_short_near_branch(in, cpu))
+        return true;
     switch (in->id) {
     case INSN_SHLD:
     case INSN_SHRD: return shift_count(in, cpu) > width_of(in);
     case INSN_BSWAP: return in->opsize == OPSIZE_16;
     case INSN_PUSH_SREG: /* of 32 bits AMD writes all, Intel the low half */
         return in->opsize == OPSIZE_32;
-    case INSN_MOV_TO_SREG:
-    case INSN_POP_SREG: return loads_linux_segment(u, in, cpu);
+    case INSN_POP_SREG: /* of 32 bits AMD reads all */
+        return (in->opsize == OPSIZE_32 && (cpu->regs[REG_RSP] & 3)) ||
+               loads_linux_segment(u, in, cpu);
+    case INSN_MOV_TO_SREG: return loads_linux_segment(u, in, cpu);
     case INSN_MOVS:
     case INSN_STOS: /* over itself: hardware notices after an unknown number of iterations */
         return (uint32_t)cpu->regs[REG_RDI] - (CODE_VA - 64) < CODE_BYTES + 64;

@@ -495,6 +495,19 @@ void kind_modify_code(struct gen *g)
 
 /* --- 32-bit only --- */
 
+static void arpl(struct gen *g)
+{
+    struct enc e = gen_enc_of(g, 0x63, OPSIZE_32);
+
+    e.force_rex = false;
+    if (chance(g, 50))
+        gen_memory(g, &e, 2);
+    else
+        gen_set_rm_reg(g, &e, true);
+    gen_set_reg(g, &e, false);
+    gen_emit(g, &e);
+}
+
 void kind_legacy(struct gen *g)
 {
     static const uint8_t ops[] = {0x27, 0x2f, 0x37, 0x3f, 0xd4, 0xd5, 0x60, 0x61,
@@ -506,6 +519,10 @@ void kind_legacy(struct gen *g)
 
     if (g->is64)
         return;
+    if (chance(g, 8)) {
+        arpl(g);
+        return;
+    }
     gen_need_flags(g, reads[k]);
     if (k >= 11)
         e.size = OPSIZE_16;
