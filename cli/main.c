@@ -29,11 +29,19 @@ static const struct command commands[] = {
      machine_notes},
     {"replay", "TRACE [--until N]", "run a recording again, exactly", cmd_replay,
      "Shows what the guest printed, and checks every recorded interrupt and digest on the way.\n"
-     "Status 1 means that the replay departed from the recording.\n"
+     "Status 0: as recorded, however the guest ended. Status 1: it departed from the recording.\n"
      "\n"
-     "  --until N             stop when N instructions have been executed\n"},
-    {"info", "TRACE", "what is in a recording: machine, images, length, end", cmd_info, ""},
-    {"dump", "TRACE", "every event of a recording, a line each", cmd_dump, ""},
+     "  --until N             stop when N instructions have been executed\n"
+     "  --quiet               do not show what the guest printed\n"
+     "  -sandbox on|off       system call filter around the running guest [on]\n"},
+    {"info", "TRACE [--json]", "what is in a recording", cmd_info,
+     "The machine and its images, how long it ran, what was recorded, and how it ended.\n"
+     "\n"
+     "  --json                for programs\n"},
+    {"dump", "TRACE [--json]", "every event of a recording, a line each", cmd_dump,
+     "Inputs, interrupts, digests and the end, each with the number of instructions before it.\n"
+     "\n"
+     "  --json                for programs\n"},
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 

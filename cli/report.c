@@ -189,43 +189,41 @@ static void print_replay_hint(const char *trace_path)
                         "options\n");
 }
 
-static int bad_end(const struct machine *m, const char *what, bool fault, const char *trace_path)
+static int bad_end(const struct machine *m, const char *what, const char *trace_path)
 {
     fprintf(stderr, "deja: the guest %s", what);
     print_when(m);
-    if (fault)
-        print_last_fault(&m->cpus[0]);
+    print_last_fault(&m->cpus[0]);
     report_cpu(m, stderr);
     print_replay_hint(trace_path);
     return EXIT_GUEST;
 }
 
 /* A guest that said it panicked ended badly, however it stopped afterwards. */
-static int panicked(const struct machine *m, enum machine_stop why, const char *trace_path)
+static void print_panic(const struct machine *m, enum machine_stop why, const char *trace_path)
 {
     fprintf(stderr, "deja: the guest panicked; the run ended (%s)", machine_stop_name(why));
     print_when(m);
     print_replay_hint(trace_path);
-    return EXIT_GUEST;
 }
 
 int report_end(const struct machine *m, enum machine_stop why, const char *trace_path)
 {
-    switch (why) {
-    case STOP_TRIPLE_FAULT: return bad_end(m, "ended in a triple fault", true, trace_path);
-    case STOP_LIVELOCK:
-        return bad_end(m, "raises exceptions for ever without executing an instruction", true,
-                       trace_path);
-    case STOP_EXIT: return m->exit_code;
-    default: break;
-    }
-    if (pc_has_panicked(pc_of(m)))
-        return panicked(m, why, trace_path);
-    if (why == STOP_HALTED) {
+    bool panicked = pc_has_panicked(pc_of(m));
+
+    if (why == STOP_TRIPLE_FAULT)
+        return bad_end(m, "ended in a triple fault", trace_path);
+    if (why == STOP_LIVELOCK)
+        return bad_end(m, "raises exceptions for ever and executes nothing", trace_path);
+    if (panicked)
+        print_panic(m, why, trace_path);
+    if (why == STOP_EXIT)
+        return m->exit_code;
+    if (why == STOP_HALTED && !panicked) {
         fprintf(stderr, "deja: the guest halted and nothing can wake it");
         print_when(m);
     }
-    return EXIT_DONE;
+    return panicked ? EXIT_GUEST : EXIT_DONE;
 }
 
 /* --- counters --- */
@@ -257,6 +255,7 @@ static void print_unclaimed(const struct bus *bus, FILE *out)
 void report_stats(const struct machine *m, uint64_t wall_ns, FILE *out)
 {
     const struct cpu *cpu = &m->cpus[0];
+    struct cpu_counters counters = cpu_counters(cpu);
     double wall = (double)wall_ns / 1e9;
 
     fprintf(out, "instructions:       %" PRIu64 "\n", m->clock.icount);
@@ -266,6 +265,9 @@ void report_stats(const struct machine *m, uint64_t wall_ns, FILE *out)
             (double)clock_now_ns(&m->clock) / 1e9, (double)m->clock.idle_ns / 1e9);
     fprintf(out, "seed:               %" PRIu64 "\n", m->config.seed);
     fprintf(out, "resets:             %" PRIu64 "\n", m->resets);
+    fprintf(out,
+            "blocks decoded:     %" PRIu64 ", dropped by stores %" PRIu64 ", flushes %" PRIu64 "\n",
+            counters.blocks_decoded, counters.blocks_dropped, counters.flushes);
     print_undefined(cpu, out);
     print_unclaimed(&m->ports, out);
     print_unclaimed(&m->memory, out);

@@ -415,3 +415,12 @@ struct block *blocks_part(struct cpu *cpu, const struct block *from, unsigned fi
     b->dropped = false;
     return b;
 }
+
+struct cpu_counters cpu_counters(const struct cpu *cpu)
+{
+    const struct block_cache *cache = cpu->blocks;
+
+    return (struct cpu_counters){.blocks_decoded = cache->decoded,
+                                 .blocks_dropped = cache->dropped,
+                                 .flushes = cache->flushes};
+}

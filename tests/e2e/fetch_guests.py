@@ -49,7 +49,7 @@ class Archive:
         os.makedirs(os.path.join(cache, "archives", "partial"), exist_ok=True)
         self.options = ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={cache}",
                         "-o", "APT::Sandbox::User="]
-        good, _, errors = self.run("apt-get", "-q", "update")
+        good, _, errors = self.run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
         if not good:
             raise Unavailable("apt-get update: " + errors)
 

@@ -308,6 +308,14 @@ uint64_t cpu_rflags(const struct cpu *cpu);
 
 uint64_t cpu_tsc(const struct cpu *cpu);
 
+/* What the engine's code cache did so far; not state. */
+struct cpu_counters {
+    uint64_t blocks_decoded;
+    uint64_t blocks_dropped; /* because a store hit their code */
+    uint64_t flushes;        /* of the whole cache */
+};
+struct cpu_counters cpu_counters(const struct cpu *cpu);
+
 /* Code size of the current CS. */
 enum code_size cpu_code_size(const struct cpu *cpu);
 
