@@ -123,8 +123,11 @@ bool value_rtc(const char *text, int64_t *seconds, bool *given)
     if (strncmp(text, "base=", 5) != 0)
         return false;
     text += 5;
-    *given = strcmp(text, "utc") != 0;
-    return !*given || date_seconds(text, seconds);
+    *given = true;
+    if (strcmp(text, "utc") != 0)
+        return date_seconds(text, seconds);
+    *seconds = (int64_t)time(NULL);
+    return true;
 }
 
 /* --- lists with commas --- */

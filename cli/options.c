@@ -293,7 +293,7 @@ static const struct option options[] = {
      "stdio, null, pty, file:FILE or unix:PATH[,server[,nowait]];\n"
      "                        twice for COM2 [stdio, null]"},
     {"debugcon", "WHERE", set_debugcon, 0, "ports E9h and 402h: stdio, null or file:FILE [null]"},
-    {"rtc", "base=TIME", set_rtc, 0, "utc, or a date: 2026-01-31T12:00:00 [the host's time]"},
+    {"rtc", "base=TIME", set_rtc, 0, "utc, or a date: 2026-01-31T12:00:00 [utc; with -seed 2026-01-01]"},
     {"seed", "N", set_seed, 0, "the machine's entropy [from the host's]"},
     {"ns-per-insn", "N", set_ns_per_insn, 0, "virtual nanoseconds an instruction takes [1]"},
     {"engine", "NAME", set_engine, 0, "interpreter"},
@@ -491,13 +491,19 @@ static int load_images(struct parser *p)
     return 0;
 }
 
-/* The two facts that a run takes from its host, read once. */
+/* The RTC at power-on of a run whose seed was chosen: 2026-01-01 00:00:00 UTC. */
+#define SEEDED_RTC_BASE 1767225600
+
+/*
+ * The two facts that a run takes from its host, read once. Whoever chooses the seed wants a run that
+ * can be had again, so the clock does not come from the host then, unless `-rtc` says so.
+ */
 static int read_host(struct parser *p)
 {
     struct machine_config *c = &p->o->config;
 
     if (!p->rtc_given)
-        c->rtc_base = (int64_t)time(NULL);
+        c->rtc_base = p->o->seed_given ? SEEDED_RTC_BASE : (int64_t)time(NULL);
     if (p->o->seed_given)
         return 0;
     if (getrandom(&c->seed, sizeof(c->seed), 0) == (ssize_t)sizeof(c->seed))
