@@ -19,7 +19,8 @@ def events(trace):
 
 class Boot(Case):
     def boot_to_shell(self, flavour, *more):
-        guest = self.live("run", *linux(flavour), *more, terminal=True)
+        trace = self.path("t.deja")
+        guest = self.live("record", "-o", trace, *linux(flavour), *more, terminal=True)
         guest.expect(b"guest: up")
         guest.expect(PROMPT)
         self.assertIn("Linux", guest.command("uname -s"))
@@ -30,6 +31,8 @@ class Boot(Case):
         status, errors = guest.finish()
         self.assertEqual((status, errors), (0, ""))
         self.assertEqual(termios.tcgetattr(guest.slave), guest.mode_before)
+        shown = guest.output.replace(b"\r\n", b"\n")
+        self.assertEqual(self.assertExactReplay(trace).replace(b"\r\n", b"\n"), shown)
 
     def test_amd64(self):
         self.boot_to_shell("amd64")
