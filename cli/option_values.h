@@ -13,7 +13,8 @@ struct serial_spec;
 bool value_u64(const char *text, uint64_t *value);
 /* A number and K, M, G or nothing, which means MiB as for QEMU; in bytes. */
 bool value_size(const char *text, uint64_t *bytes);
-/* "base=utc", the host's time, or "base=DATE", ISO 8601 in UTC from 1970 to 9999. *given: it was either. */
+/* "base=utc", the host's time, or "base=DATE", ISO 8601 in UTC from 1970 to 9999. *given becomes
+ * true. */
 bool value_rtc(const char *text, int64_t *seconds, bool *given);
 /* Where a serial line leads. spec->path is a copy, to be freed whatever the answer. */
 bool value_serial(const char *text, struct serial_spec *spec);
