@@ -183,6 +183,8 @@ HANDLER(call_rm64)
     uint64_t rsp = cpu->regs[REG_RSP] - 8;
 
     rip = check_target(cpu, op, rip);
+    if (op->mem)
+        stack_canonical(cpu, op, rsp, 8);
     STORE64(cpu, op, rsp, cpu->regs[REG_RIP] + op->off + op->len);
     cpu->regs[REG_RSP] = rsp;
     return block_goto(cpu, rip);
@@ -235,10 +237,12 @@ op_fn *lower_branch(const struct cpu *cpu, const struct insn *in, enum ea_kind k
             return is64 ? jmp_rel64 : jmp_rel_legacy;
         return !is64 ? jmp_rm_legacy : op->mem ? jmp_m64 : jmp_r64;
     case INSN_CALL:
+        if (!op->mem) /* faults of the stack, not of an operand */
+            op->seg = SEG_SS;
         if (in->form == FORM_REL)
             return is64 ? call_rel64 : call_rel_legacy;
         return is64 ? call_rm64 : call_rm_legacy;
-    case INSN_RET: return is64 ? ret64 : ret_legacy;
+    case INSN_RET: op->seg = SEG_SS; return is64 ? ret64 : ret_legacy;
     default: return NULL;
     }
 }

@@ -25,7 +25,7 @@ HANDLER(push64_i)
 HANDLER(push64_m)
 {
     uint64_t v = LOAD64(cpu, op, ea_any(cpu, op, 8, false));
-    uint64_t rsp = cpu->regs[REG_RSP] - 8;
+    uint64_t rsp = stack_canonical(cpu, op, cpu->regs[REG_RSP] - 8, 8);
 
     STORE64(cpu, op, rsp, v);
     cpu->regs[REG_RSP] = rsp;

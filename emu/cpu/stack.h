@@ -3,6 +3,7 @@
 #ifndef EMU_CPU_STACK_H
 #define EMU_CPU_STACK_H
 
+#include "mmu_internal.h"
 #include "operands.h"
 
 /* Mask of the stack pointer: 16, 32 or 64 bits. */
@@ -23,12 +24,26 @@ static inline void stack_set_sp(struct cpu *cpu, uint64_t sp)
         cpu->regs[REG_RSP] = sp & mask;
 }
 
+/* 64-bit mode: a stack address that is not canonical is #SS. Where the op has a memory operand besides,
+ * op->seg is that operand's, and the access itself would say #GP. */
+static inline uint64_t stack_canonical(struct cpu *cpu, const struct op *op, uint64_t linear,
+                                       unsigned size)
+{
+    if (unlikely(!cpu_is_canonical(linear) || !cpu_is_canonical(linear + size - 1))) {
+        cpu->op = op;
+        raise_error(cpu, EXC_SS, 0);
+    }
+    return linear;
+}
+
 /* Linear address of `offset` bytes from the stack pointer. */
 static inline uint64_t stack_linear(struct cpu *cpu, const struct op *op, int64_t offset,
                                     unsigned size, bool write)
 {
     uint64_t sp = (cpu->regs[REG_RSP] + (uint64_t)offset) & stack_mask(cpu);
 
+    if (mode_code_size(cpu->mode) == CODE_64)
+        return stack_canonical(cpu, op, sp, size);
     return seg_linear(cpu, op, SEG_SS, sp, size, write);
 }
 
