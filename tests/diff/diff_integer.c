@@ -278,7 +278,7 @@ static bool insn_at(struct session *s, const struct run *r, struct insn *in)
     } else {
         n = peek_arena(s->guest, r->guest.rip, bytes, sizeof(bytes));
     }
-    return insn_decode(bytes, n, r->program.bits == 64 ? CODE_64 : CODE_32, in) == DECODE_OK;
+    return insn_decode(bytes, n, r->guest.cs == USER_CS64 ? CODE_64 : CODE_32, in) == DECODE_OK;
 }
 
 /* How many bytes of an undefined encoding are fetched before that is known (UD1 has a ModRM byte
@@ -288,6 +288,17 @@ static bool is_fetch_of_undefined(const struct outcome *ud, const struct outcome
 {
     return ud->vector == EXC_UD && pf->vector == EXC_PF && (pf->error & PF_FETCH) &&
            pf->cr2 % PAGE == 0 && pf->rip == ud->rip && pf->cr2 - ud->rip < INSN_MAX_LEN;
+}
+
+/* AMD wants an operand of FS or GS canonical before the segment's base is added; for Intel the sum
+ * counts (SDM vol. 1, 3.3.7.1). */
+static bool is_offset_not_canonical(const struct insn *in, const struct outcome *host,
+                                    const struct outcome *guest)
+{
+    int64_t offset = (int64_t)(guest->cr2 - GS_BASE);
+
+    return in->seg >= SEG_FS && host->vector == EXC_GP && guest->vector == EXC_PF &&
+           offset >> 47 != 0 && offset >> 47 != -1;
 }
 
 static bool is_memory_fault(unsigned vector)
@@ -304,6 +315,13 @@ static bool is_memory_fault(unsigned vector)
  * the checks of the selector. POPA: that AMD has loaded the registers of the words before the one
  * that cannot be read.
  */
+static bool has_two_reasons(const struct insn *in, const struct outcome *guest)
+{
+    return in->id == INSN_CMPS || in->id == INSN_RET_FAR || in->id == INSN_IRET ||
+           in->id == INSN_POPA || (in->id == INSN_CALL && guest->vector == EXC_GP);
+}
+
+/* The two differ as makers do; all else has to be equal. */
 static bool is_makers_choice(struct session *s, const struct run *r, const struct outcome *host)
 {
     struct outcome *same = &s->stepped;
@@ -315,18 +333,11 @@ static bool is_makers_choice(struct session *s, const struct run *r, const struc
         return true;
     if (!is_memory_fault(host->vector) || !is_memory_fault(r->guest.vector) || !insn_at(s, r, &in))
         return false;
+    if (!is_offset_not_canonical(&in, host, &r->guest) && !has_two_reasons(&in, &r->guest))
+        return false;
     *same = *host;
-    switch (in.id) {
-    case INSN_CALL:
-        if (r->guest.vector != EXC_GP)
-            return false;
-        break;
-    case INSN_CMPS:
-    case INSN_RET_FAR:
-    case INSN_IRET: break;
-    case INSN_POPA: memcpy(same->regs, r->guest.regs, sizeof(same->regs)); break;
-    default: return false;
-    }
+    if (in.id == INSN_POPA)
+        memcpy(same->regs, r->guest.regs, sizeof(same->regs));
     same->regs[REG_RSP] = host->regs[REG_RSP];
     same->vector = r->guest.vector;
     same->error = r->guest.error;
