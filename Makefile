@@ -13,7 +13,7 @@ SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_GET = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -q
 
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD)
+	@ninja -C $(BUILD) cli/deja
 	@ln -sf cli/deja $(BUILD)/deja
 
 $(BUILD)/build.ninja:
@@ -44,6 +44,7 @@ demo: deps
 
 check: deps
 	@$(MAKE) --no-print-directory all
+	@ninja -C $(BUILD)
 	@python3 tests/run_tests.py $(BUILD)
 
 install: all
