@@ -12,7 +12,7 @@
 static const struct script_input busy[] = {
     {.icount = 15000, .kind = INPUT_SERIAL, .text = "k"},
     {.icount = 30000, .kind = INPUT_SERIAL, .text = "n"},
-    {.icount = 45000, .kind = INPUT_SERIAL, .text = "h"},
+    {.icount = 45000, .kind = INPUT_SERIAL, .text = "m"},
     {.icount = 60000, .kind = INPUT_STOP},
 };
 
