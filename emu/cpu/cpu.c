@@ -209,6 +209,7 @@ void cpu_state_changed(struct cpu *cpu)
     cpu->regs[REG_NONE] = 0;
     flags_set(cpu, cpu->rflags);
     cpu->faults_in_a_row = 0;
+    cpu->retired_mark = UINT64_MAX;
     cpu_debug_changed(cpu); /* flushes translations */
     cpu_update_mode(cpu);
 }

@@ -259,11 +259,20 @@ static void deliver_input(struct machine *m, struct input *in)
         sink->deliver(sink->opaque, in->data, in->len);
 }
 
+/*
+ * An input's stamp must name one boundary. An instruction that faulted after it had touched a device
+ * leaves a second one at its icount, behind the exception's delivery: no input is taken there.
+ */
+static bool is_second_boundary(const struct machine *m)
+{
+    return m->cpus[0].retired_mark == m->clock.icount;
+}
+
 static void take_inputs(struct machine *m)
 {
     struct input in;
 
-    if (m->source.poll == NULL)
+    if (m->source.poll == NULL || is_second_boundary(m))
         return;
     while (m->stop_request == STOP_ICOUNT && m->source.poll(m->source.opaque, m, &in))
         deliver_input(m, &in);

@@ -183,6 +183,7 @@ uint64_t state_digest(const struct state_desc *desc, const void *obj)
     struct save_sink sink;
     XXH64_hash_t seed = XXH3_64bits_withSeed(desc->name, strlen(desc->name), desc->version);
 
+    XXH3_INITSTATE(&hash);
     XXH3_64bits_reset_withSeed(&hash, seed);
     sink.put = put_hash;
     sink.hash = &hash;
