@@ -30,7 +30,12 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(f"usage: {sys.argv[0]} DEJA FOLDER [unittest arguments]")
     DEJA, FOLDER = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
+    program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2, exit=False)
+    if not program.result.wasSuccessful():
+        sys.exit(1)
+    if program.result.testsRun == len(program.result.skipped):
+        print("; ".join(reason for _, reason in program.result.skipped))
+        sys.exit(77) # a skip, to meson
 
 
 def echo_guest():
@@ -61,6 +66,9 @@ class Live:
         self.slave = None
         if terminal:
             self.reader, self.slave = pty.openpty()
+            mode = termios.tcgetattr(self.slave)
+            mode[1] &= ~termios.OPOST # what we see is what was written
+            termios.tcsetattr(self.slave, termios.TCSANOW, mode)
             self.mode_before = termios.tcgetattr(self.slave)
             self.process = subprocess.Popen([DEJA, *args], stdin=self.slave, stdout=self.slave,
                                             stderr=subprocess.PIPE, preexec_fn=self.own_terminal)
@@ -108,8 +116,7 @@ class Live:
     def command(self, line):
         """Types a command at the guest's shell; returns what it printed."""
         self.send(line.encode() + b"\n")
-        self.expect(line.encode())
-        self.expect(b"\n") # after one \r, or two when our terminal adds its own
+        self.expect(line.encode() + b"\r\n")
         return self.expect(PROMPT).decode()
 
     def signal(self, sig):

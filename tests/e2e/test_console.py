@@ -238,7 +238,7 @@ class Terminal(Case):
 
     def start(self, *more):
         guest = self.live("run", "-kernel", echo_guest(), *more, terminal=True)
-        guest.expect(GREETING.strip())
+        guest.expect(GREETING)
         return guest
 
     def assertRestored(self, guest):
@@ -268,7 +268,7 @@ class Terminal(Case):
     def test_escape_r_resets_the_guest(self):
         guest = self.start()
         guest.send(b"\x01r")
-        guest.expect(GREETING.strip())
+        guest.expect(GREETING)
         guest.send(b"\x01x")
         self.assertEqual(guest.finish()[0], 0)
 
