@@ -81,6 +81,12 @@ static int allow_free_calls(scmp_filter_ctx ctx)
     return rc;
 }
 
+/* The system call's argument `arg` is `value`. */
+static struct scmp_arg_cmp equals(unsigned arg, scmp_datum_t value)
+{
+    return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+
 /* Memory, but never executable: there is no code to be made here. */
 static int allow_memory(scmp_filter_ctx ctx)
 {
@@ -99,8 +105,7 @@ static int allow_terminal(scmp_filter_ctx ctx)
     int rc = 0;
 
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]) && rc == 0; i++)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                              SCMP_A1(SCMP_CMP_EQ, requests[i]));
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, equals(1, requests[i]));
     return rc;
 }
 
@@ -111,13 +116,13 @@ static int allow_rest(scmp_filter_ctx ctx)
 
     for (size_t i = 0; i < sizeof(fcntl_commands) / sizeof(fcntl_commands[0]) && rc == 0; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                              SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntl_commands[i]));
+                              equals(1, (scmp_datum_t)fcntl_commands[i]));
     if (rc == 0) /* fstat() of newer C libraries */
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
-                              SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
+                              equals(3, AT_EMPTY_PATH));
     if (rc == 0) /* raise() and abort() */
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+                              equals(0, (scmp_datum_t)getpid()));
     return rc;
 }
 
