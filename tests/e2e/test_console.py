@@ -308,6 +308,19 @@ class Sandbox(Case):
         else:
             self.assertEqual(mode, "2")
 
+    def test_forbidden_call_kills_and_is_named(self):
+        if os.environ.get("DEJA_TEST_SANITIZED") == "1":
+            self.skipTest("built with a sanitizer: runs without the filter")
+        commands = ["set confirm off", "handle SIGSYS nostop noprint pass", "break run_machine",
+                    f"run run -kernel {echo_guest()} < /dev/null",
+                    'print (int)open("/etc/passwd", 0)']
+        result = subprocess.run(["gdb", "-q", "-nx", "-batch", common.DEJA] +
+                                [word for c in commands for word in ("-ex", c)],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, timeout=common.TIMEOUT)
+        self.assertRegex(result.stdout.decode(), r"deja: killed: it made system call \d+, which")
+        self.assertIn(b"terminated with signal SIGSYS", result.stdout)
+
 
 if __name__ == "__main__":
     common.main()
