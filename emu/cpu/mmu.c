@@ -44,20 +44,20 @@ static void tlb_clear(struct cpu *cpu)
 }
 
 #define GENERATION_SHIFT 52
-#define GENERATION_LAST (4094ULL << GENERATION_SHIFT)
+#define GENERATION_LAST (4092ULL << GENERATION_SHIFT)
 
 /* Forgets the second level's entries of one or both generations. */
 static void tlb2_forget(struct cpu *cpu, bool global)
 {
-    if (cpu->tlb2_local >= GENERATION_LAST || cpu->tlb2_global >= GENERATION_LAST) {
+    if (cpu->tlb2_newest >= GENERATION_LAST) {
         memset(cpu->tlb2, 0xff, sizeof(cpu->tlb2));
-        cpu->tlb2_local = cpu->tlb2_global = 0;
-        if (!global)
-            return; /* more than was asked for, which is always allowed */
+        cpu->tlb2_newest = 0;
+        global = true; /* more than was asked for, which is always allowed */
     }
-    cpu->tlb2_local += 1ULL << GENERATION_SHIFT;
+    /* No number serves twice: an entry of an old generation must not match a newer one. */
+    cpu->tlb2_local = cpu->tlb2_newest += 1ULL << GENERATION_SHIFT;
     if (global)
-        cpu->tlb2_global += 1ULL << GENERATION_SHIFT;
+        cpu->tlb2_global = cpu->tlb2_newest += 1ULL << GENERATION_SHIFT;
 }
 
 static void new_generation(struct cpu *cpu)

@@ -249,6 +249,7 @@ struct cpu {
     uint64_t flush_generation;
     uint64_t tlb2_local;   /* generation of pages that are not global, << 52 */
     uint64_t tlb2_global;
+    uint64_t tlb2_newest;  /* the last number given to either */
     bool view_used[MMU_VIEWS]; /* the view's table is not empty */
     jmp_buf *unwind;       /* where a fault unwinds to */
     struct machine *machine;
