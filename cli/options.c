@@ -442,11 +442,13 @@ static int check_together(const struct parser *p)
         cli_error("-o needs the name of a file, not ''");
         return EXIT_USAGE;
     }
-    if (p->kernel == NULL && (p->initrd || p->append || o->config.boot32)) {
-        cli_error("%s says something to a kernel: give one with -kernel FILE", p->initrd ? "-initrd"
-                                                                               : p->append
-                                                                                   ? "-append"
-                                                                                   : "--boot32");
+    if (p->kernel == NULL && (p->initrd || o->config.boot32)) {
+        cli_error("%s says something to a kernel: give one with -kernel FILE",
+                  p->initrd ? "-initrd" : "--boot32");
+        return EXIT_USAGE;
+    }
+    if (p->bios != NULL && p->append != NULL) {
+        cli_error("-append says something to a kernel, and -bios starts firmware: give -kernel FILE");
         return EXIT_USAGE;
     }
     if (p->kernel != NULL && p->bios != NULL) {

@@ -11,9 +11,9 @@
  *     ...
  *     options_free(&o);               // after machine_destroy
  *
- * After a successful parse `config` is complete: images are in memory, the seed and the wall clock
- * have been read from the host (once, here, and nowhere else), and without -kernel and -bios the
- * kernel is the embedded demo guest, under the name OPTIONS_DEMO_NAME.
+ * After a successful parse `config` is complete: images are in memory; the seed has been read from the
+ * host (once, here, and nowhere else) unless one was chosen, and so has the wall clock unless -rtc or
+ * a chosen seed fixes it; and without -kernel and -bios the kernel is the embedded demo guest, under the name OPTIONS_DEMO_NAME.
  */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H

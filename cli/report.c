@@ -7,6 +7,7 @@
  * a mistake of ours in decoding cannot hide in the report about it.
  */
 #include "report.h"
+#include "sandbox.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -265,6 +266,8 @@ void report_stats(const struct machine *m, uint64_t wall_ns, FILE *out)
             (double)clock_now_ns(&m->clock) / 1e9, (double)m->clock.idle_ns / 1e9);
     fprintf(out, "seed:               %" PRIu64 "\n", m->config.seed);
     fprintf(out, "resets:             %" PRIu64 "\n", m->resets);
+    if (sandbox_off_reason() != NULL)
+        fprintf(out, "no sandbox:         %s\n", sandbox_off_reason());
     fprintf(out,
             "blocks decoded:     %" PRIu64 ", dropped by stores %" PRIu64 ", flushes %" PRIu64 "\n",
             counters.blocks_decoded, counters.blocks_dropped, counters.flushes);

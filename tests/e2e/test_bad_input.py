@@ -25,7 +25,7 @@ RUN = [
     ("-kernel {echo} -initrd {missing}", "-initrd: cannot read '{missing}'"),
     ("-kernel {echo} -bios {echo}", "-bios"),
     ("-initrd {echo}", "-initrd"),
-    ("-append word", "-append"),
+    ("-bios {echo} -append word", "-append"),
     ("--boot32", "--boot32"),
     ("-bios {missing}", "{missing}"),
     ("-bios {empty}", "{empty}"),
