@@ -34,8 +34,13 @@ def expect(code, *cmd):
     return out
 
 
+def boot(guest):
+    """How a guest is started: firmware images by their name."""
+    return ('-m', '64M', '-bios' if guest.endswith('.rom') else '-kernel', guest)
+
+
 def record(deja, guest, trace):
-    out = expect(0, deja, 'record', '-o', trace, '-m', '64M', '--seed', '7', '-kernel', guest)
+    out = expect(0, deja, 'record', '-o', trace, '--seed', '7', *boot(guest))
     if 'FAIL' in out[1]:
         fail('the guest found a difference', (deja, guest), out)
 
@@ -45,7 +50,7 @@ def main():
     with tempfile.TemporaryDirectory() as tmp:
         trace = os.path.join(tmp, 'a.deja')
         if mode == 'live':
-            out = expect(0, deja, 'run', '-m', '64M', '-kernel', guest)
+            out = expect(0, deja, 'run', *boot(guest))
             if 'FAIL' in out[1]:
                 fail('the guest found a difference', (deja, guest), out)
             return
