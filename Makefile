@@ -47,10 +47,17 @@ check: deps
 	@ninja -C $(BUILD)
 	@python3 tests/run_tests.py $(BUILD)
 
+# The same suite, but the long runs of Linux, with AddressSanitizer and UndefinedBehaviorSanitizer.
+check-sanitized: deps
+	@[ -f $(BUILD)-asan/build.ninja ] || \
+	    meson setup $(BUILD)-asan -Db_sanitize=address,undefined -Doptimization=1 >/dev/null
+	@ninja -C $(BUILD)-asan --quiet all
+	@python3 tests/run_tests.py $(BUILD)-asan --no-suite e2e
+
 install: all
 	meson install -C $(BUILD)
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo check install clean
+.PHONY: all deps demo check check-sanitized install clean
