@@ -113,17 +113,5 @@ static int dump(const char *path, struct trace_reader *r, bool json)
 
 int cmd_dump(int argc, char **argv)
 {
-    struct trace_reader *r;
-    const char *path;
-    bool json;
-    int status = trace_args(argc, argv, &path, &json);
-
-    if (status != EXIT_DONE)
-        return status;
-    r = trace_open(path);
-    if (r == NULL)
-        return EXIT_USAGE;
-    status = dump(path, r, json);
-    trace_reader_destroy(r);
-    return status;
+    return trace_command(argc, argv, dump);
 }

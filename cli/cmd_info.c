@@ -369,17 +369,5 @@ static int info(const char *path, struct trace_reader *r, bool json)
 
 int cmd_info(int argc, char **argv)
 {
-    struct trace_reader *r;
-    const char *path;
-    bool json;
-    int status = trace_args(argc, argv, &path, &json);
-
-    if (status != EXIT_DONE)
-        return status;
-    r = trace_open(path);
-    if (r == NULL)
-        return EXIT_USAGE;
-    status = info(path, r, json);
-    trace_reader_destroy(r);
-    return status;
+    return trace_command(argc, argv, info);
 }

@@ -19,7 +19,7 @@ bool is_option(const char *arg, const char *name)
     return strcmp(arg, name) == 0;
 }
 
-int trace_args(int argc, char **argv, const char **path, bool *json)
+static int trace_args(int argc, char **argv, const char **path, bool *json)
 {
     *path = NULL;
     *json = false;
@@ -43,7 +43,7 @@ int trace_args(int argc, char **argv, const char **path, bool *json)
     return EXIT_DONE;
 }
 
-struct trace_reader *trace_open(const char *path)
+static struct trace_reader *trace_open(const char *path)
 {
     struct trace_error terr;
     struct trace_reader *r = trace_reader_open(path, &terr);
@@ -54,6 +54,23 @@ struct trace_reader *trace_open(const char *path)
         cli_error("%s", text);
     }
     return r;
+}
+
+int trace_command(int argc, char **argv, trace_command_fn *fn)
+{
+    struct trace_reader *r;
+    const char *path;
+    bool json;
+    int status = trace_args(argc, argv, &path, &json);
+
+    if (status != EXIT_DONE)
+        return status;
+    r = trace_open(path);
+    if (r == NULL)
+        return EXIT_USAGE;
+    status = fn(path, r, json);
+    trace_reader_destroy(r);
+    return status;
 }
 
 int trace_read_status(const char *path, const struct trace_reader *r)

@@ -10,15 +10,13 @@
 
 struct trace_reader;
 
-/* `argv` is a subcommand that takes one trace and, with one dash or two, -json. 0, or an exit
- * status after the error was printed. */
-int trace_args(int argc, char **argv, const char **path, bool *json);
+/* A subcommand that takes one trace and, with one dash or two, -json: reads its arguments, opens the
+ * trace and calls `fn`. Returns what fn does, or an exit status after the error was printed. */
+typedef int trace_command_fn(const char *path, struct trace_reader *r, bool json);
+int trace_command(int argc, char **argv, trace_command_fn *fn);
 
 /* True when `arg` is the option `name`, written with one dash or two. */
 bool is_option(const char *arg, const char *name);
-
-/* NULL after the error was printed. */
-struct trace_reader *trace_open(const char *path);
 
 /* What stopped the reader: prints the error and returns EXIT_USAGE, or EXIT_DONE when it was not an
  * error. */
