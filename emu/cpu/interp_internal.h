@@ -72,8 +72,7 @@ struct op {
     uint8_t seg : 3;
     uint8_t mem : 1;
     uint8_t rep : 2;    /* 0, 1: REP/REPE, 2: REPNE */
-    uint8_t flat : 1;   /* seg's base is 0 and its limit not checked */
-    uint8_t lock : 1;
+    uint8_t aligned : 1; /* SIMD: the memory operand must be on 16 bytes */
     uint16_t id;        /* enum insn_id */
 };
 _Static_assert(sizeof(struct op) == 32, "two ops per cache line");
@@ -276,8 +275,8 @@ enum ea_kind ea_kind_of(const struct cpu *cpu, const struct insn *in);
 /* --- lowering --- */
 
 /* Fills `op` (but off, idx) from `in`; chooses the handler. lower.c asks simd_lower for IA_X87, IA_MMX
- * and IA_SSE rows. op->imm, disp, reg, rm, base, index, scale, seg, opsize, addrsize, mem, rep, lock
- * and id are filled before; simd_lower returns the handler or NULL (then #UD, counted). `kind` is the
+ * and IA_SSE rows. op->imm, disp, reg, rm, base, index, scale, seg, opsize, addrsize, mem, rep and id
+ * are filled before; simd_lower returns the handler or NULL (then #UD, counted). `kind` is the
  * memory operand's address form. 8-bit register operands of SIMD forms do not exist; reg and rm are
  * plain numbers there. */
 op_fn *simd_lower(const struct insn *in, enum ea_kind kind, struct op *op);

@@ -77,8 +77,8 @@ OUT_OF_LINE void simd_run(struct cpu *cpu, const struct op *op, simd_kernel *ker
         string_result(cpu, op, &env);
 }
 
-/* op->rep tells that the row's other kernel is meant, op->lock that the operand must be aligned: the
- * prefixes themselves mean nothing to these instructions. */
+/* op->rep tells that the row's other kernel is meant: the
+ * prefix itself means nothing to these instructions. */
 static inline simd_kernel *kernel_of(const struct op *op)
 {
     return op->rep ? simd_ops[op->id].alt : simd_ops[op->id].xmm;
@@ -94,7 +94,7 @@ static inline const union xmm *load_operand(struct cpu *cpu, const struct op *op
     case OPSIZE_32: t->q[0] = LOAD32(cpu, op, linear); break;
     case OPSIZE_64: t->q[0] = LOAD64(cpu, op, linear); break;
     default:
-        if (op->lock)
+        if (op->aligned)
             aligned16(cpu, op, linear);
         t->vq = LOAD128(cpu, op, linear);
         return t;
@@ -221,7 +221,7 @@ static op_fn *lower_kernel(const struct insn *in, enum ea_kind kind, struct op *
 
     op->rep = ((in->id == INSN_PINSRD || in->id == INSN_PEXTRD) && in->opsize == OPSIZE_64) ||
               (in->id == INSN_INSERTPS && mem);
-    op->lock = (insn_info[in->id].attrs & IA_ALIGN16) != 0;
+    op->aligned = (insn_info[in->id].attrs & IA_ALIGN16) != 0;
     if (in->form == FORM_X_IMM)
         return row->alt != NULL ? shift_imm : NULL;
     if (row->xmm == NULL)

@@ -37,7 +37,7 @@ static bool rebase_disp(const struct insn *in, struct op *op)
     return disp == op->disp;
 }
 
-static void fill_op(const struct cpu *cpu, const struct insn *in, struct op *op, unsigned off)
+static void fill_op(const struct insn *in, struct op *op, unsigned off)
 {
     memset(op, 0, sizeof(*op));
     op->imm = in->imm;
@@ -54,9 +54,6 @@ static void fill_op(const struct cpu *cpu, const struct insn *in, struct op *op,
     op->seg = in->seg & 7u;
     op->mem = (in->flags & INSN_MEM) != 0;
     op->rep = (in->flags & INSN_REP ? 1u : in->flags & INSN_REPNE ? 2u : 0u) & 3u;
-    op->lock = (in->flags & INSN_LOCK) != 0;
-    op->flat = mode_code_size(cpu->mode) == CODE_64 ? in->seg < SEG_FS
-                                                    : (cpu->mode & MODE_FLAT) && in->seg < SEG_FS;
     op->id = in->id;
 }
 
@@ -97,7 +94,7 @@ void lower_insn(const struct cpu *cpu, const struct insn *in, struct op *op, uns
     enum ea_kind kind = in->flags & INSN_MEM ? ea_kind_of(cpu, in) : EA_BD;
     bool fits;
 
-    fill_op(cpu, in, op, off);
+    fill_op(in, op, off);
     byte_registers(in, op);
     fits = rebase_disp(in, op);
     op->fn = choose(cpu, in, kind, op);

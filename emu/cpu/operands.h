@@ -30,8 +30,6 @@
 #define EA_KINDS 4
 
 #define FOR_SIZES(X, ...) X(8, __VA_ARGS__) X(16, __VA_ARGS__) X(32, __VA_ARGS__) X(64, __VA_ARGS__)
-#define SIZE_TABLE(prefix, suffix)                                                                 \
-    {prefix##8##suffix, prefix##16##suffix, prefix##32##suffix, prefix##64##suffix}
 
 /* Byte offset of an 8-bit register operand (enum reg_name or REG8_AH..) in cpu->regs. */
 static inline uint8_t reg8_offset(unsigned reg)

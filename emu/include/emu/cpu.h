@@ -211,10 +211,8 @@ struct cpu {
     uint64_t mtrr_fixed[11];
     uint64_t mtrr_base[8], mtrr_mask[8];
     uint64_t mcg_status, mcg_ctl;
-    uint64_t kvm_unused;   /* always 0 */
     uint64_t rng[4];       /* RDRAND: xoshiro256**, seeded by the machine */
     uint64_t shadow_icount; /* interrupts are held off while icount equals this; ~0: never */
-    uint64_t monitor_gpa;
     uint32_t cpl;          /* 0..3 */
     uint32_t pending;      /* PENDING_* */
     uint32_t halted;       /* 0, 1 (HLT), 2 (waiting for SIPI), 3 (shutdown) */
