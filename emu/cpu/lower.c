@@ -89,7 +89,7 @@ static op_fn *choose(const struct cpu *cpu, const struct insn *in, enum ea_kind 
     return simd_lower(in, kind, op); /* XGETBV, XSETBV */
 }
 
-void lower_insn(const struct cpu *cpu, const struct insn *in, struct op *op, unsigned off)
+bool lower_insn(const struct cpu *cpu, const struct insn *in, struct op *op, unsigned off)
 {
     enum ea_kind kind = in->flags & INSN_MEM ? ea_kind_of(cpu, in) : EA_BD;
     bool fits;
@@ -100,8 +100,9 @@ void lower_insn(const struct cpu *cpu, const struct insn *in, struct op *op, uns
     op->fn = choose(cpu, in, kind, op);
     if (op->fn == NULL)
         op->fn = op_unimplemented;
-    /* A RIP-relative operand that the rebased displacement cannot reach does not occur in code that
-     * a linker lays out; it is refused by name rather than executed wrongly. */
+    /* At a block's start that leaves the last 15 bytes of the 2 GiB that a displacement spans, where
+     * no linker puts anything: refused by name rather than executed wrongly. */
     if (!fits)
         op->fn = op_unimplemented;
+    return fits;
 }

@@ -32,6 +32,15 @@ main:
     idiv rcx
 .de3:
 
+    ; no exception: the farthest RIP-relative operand, wherever in a run of code it stands
+    times 12 nop
+    db 0x48, 0x8d, 0x05                     ; lea rax, [rip + 7ffffff0h]
+    dd 0x7ffffff0
+.after_lea:
+    mov rbx, .after_lea
+    add rbx, 0x7ffffff0
+    CHECK "far-rip", rax, rbx
+
     ; #BP: a trap, RIP after it
     EXPECT_FAULT 3, .bp
     int3
