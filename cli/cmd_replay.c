@@ -176,7 +176,8 @@ static int verdict(const struct replay_args *a, struct player *p, enum player_st
         print_exact(p, "replay exact up to there", seconds);
         return EXIT_DONE;
     case PLAYER_DIVERGED: print_divergence(a->path, player_divergence(p)); return EXIT_NO;
-    case PLAYER_ERROR: break;
+    case PLAYER_ERROR:
+    case PLAYER_STOPPED: break;
     }
     cli_error("%s", player_error(p));
     return EXIT_USAGE;

@@ -210,6 +210,7 @@ void cpu_state_changed(struct cpu *cpu)
     flags_set(cpu, cpu->rflags);
     cpu->faults_in_a_row = 0;
     cpu->retired_mark = UINT64_MAX;
+    cpu->repeat_mark = UINT64_MAX;
     cpu_debug_changed(cpu); /* flushes translations */
     cpu_update_mode(cpu);
 }
@@ -299,6 +300,7 @@ int cpu_init(struct cpu *cpu, struct machine *m, unsigned index)
     cpu->ram = &m->ram;
     cpu->ports = &m->ports;
     cpu->memory = &m->memory;
+    cpu->debugger = m->debugger;
     cpu->tlb = cpu->tlbs[0];
     cpu->flush_generation = 1;
     cpu->undefined_count = calloc(INSN_COUNT, sizeof(uint64_t));
