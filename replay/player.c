@@ -643,6 +643,11 @@ void player_set_outputs(struct player *p, const struct machine_observer *outputs
     p->outputs = *outputs;
 }
 
+const struct machine_observer *player_outputs(const struct player *p)
+{
+    return &p->outputs;
+}
+
 const struct player_divergence *player_divergence(const struct player *p)
 {
     return p->status == PLAYER_DIVERGED ? &p->divergence : NULL;

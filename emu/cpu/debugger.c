@@ -175,6 +175,7 @@ void machine_debug_clear(struct machine *m)
 
         machine_debug_remove(m, &last);
     }
+    m->debugger->pass.icount = UINT64_MAX;
 }
 
 const struct debug_hit *machine_debug_hits(const struct machine *m, size_t *n)
@@ -186,6 +187,26 @@ const struct debug_hit *machine_debug_hits(const struct machine *m, size_t *n)
 void machine_debug_pass(struct machine *m)
 {
     m->debugger->pass = machine_moment(m);
+}
+
+void machine_debug_ignore(struct machine *m)
+{
+    const struct debugger *d = m->debugger;
+
+    if (d->nhits > 0 && d->hits[0].point.kind == DEBUG_EXEC)
+        machine_debug_pass(m);
+}
+
+size_t machine_debug_value(const struct machine *m, const struct debug_point *point,
+                           uint8_t out[DEBUG_VALUE_BYTES])
+{
+    size_t len = point->length < DEBUG_VALUE_BYTES ? (size_t)point->length : DEBUG_VALUE_BYTES;
+
+    if (point->kind == DEBUG_EXEC)
+        return 0;
+    if (point->kind == DEBUG_WRITE_PHYSICAL)
+        return ram_read(&m->ram, point->address, out, len) ? len : 0;
+    return cpu_peek(&m->cpus[0], point->address, out, len);
 }
 
 void debugger_forget_hits(struct debugger *d)
@@ -223,16 +244,19 @@ static void note_hit(struct cpu *cpu, const struct debug_point *point, uint64_t 
                      unsigned size, bool write)
 {
     struct debugger *d = cpu->debugger;
+    struct debug_hit *hit = &d->hits[d->nhits];
 
     cpu->exit_request = true;
     if (d->nhits == DEBUG_MAX_HITS || is_noted(d, point))
         return;
-    d->hits[d->nhits++] = (struct debug_hit){.point = *point,
-                                             .at = moment_of(cpu, cpu->op),
-                                             .rip = code_linear_of(cpu, cpu->op),
-                                             .address = address,
-                                             .size = size,
-                                             .write = write};
+    *hit = (struct debug_hit){.point = *point,
+                              .at = moment_of(cpu, cpu->op),
+                              .rip = code_linear_of(cpu, cpu->op),
+                              .address = address,
+                              .size = size,
+                              .write = write};
+    hit->nbefore = (uint32_t)machine_debug_value(cpu->machine, point, hit->before);
+    d->nhits++;
 }
 
 /* --- breakpoints --- */

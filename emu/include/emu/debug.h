@@ -63,6 +63,8 @@ struct debug_point {
     uint64_t length; /* bytes, at least 1, not wrapping around; DEBUG_EXEC: ignored */
 };
 
+#define DEBUG_VALUE_BYTES 16
+
 struct debug_hit {
     struct debug_point point; /* as it was inserted */
     struct moment at;         /* of the instruction, before it; of the moment before an entry */
@@ -70,6 +72,8 @@ struct debug_hit {
     uint64_t address;         /* first byte accessed: linear, or physical */
     uint32_t size;
     bool write;
+    uint8_t before[DEBUG_VALUE_BYTES]; /* what the first bytes of the watched range held, */
+    uint32_t nbefore;                  /* as many as could be read */
 };
 
 #define DEBUG_MAX_HITS 8 /* by one instruction; more are not told apart */
@@ -81,11 +85,17 @@ struct moment machine_moment(const struct machine *m);
 int machine_debug_insert(struct machine *m, const struct debug_point *point);
 /* Removing one that is not there is fine. */
 void machine_debug_remove(struct machine *m, const struct debug_point *point);
+/* Removes all, and forgets machine_debug_pass(). */
 void machine_debug_clear(struct machine *m);
 
 /* What made machine_run() return STOP_DEBUG; until the next run. */
 const struct debug_hit *machine_debug_hits(const struct machine *m, size_t *n);
 /* A breakpoint at the present moment is not to stop the next run. */
 void machine_debug_pass(struct machine *m);
+/* Goes on after a hit that is to be ignored: passes it if it is a breakpoint. */
+void machine_debug_ignore(struct machine *m);
+/* The first bytes of the range of a hit's watchpoint as they are now; how many could be read. */
+size_t machine_debug_value(const struct machine *m, const struct debug_point *point,
+                           uint8_t out[DEBUG_VALUE_BYTES]);
 
 #endif

@@ -88,6 +88,7 @@ const struct trace_header *player_header(const struct player *p);
 /* Who is told what the machine does, beside the player: all members of an observer work. Inputs and
  * interrupts are passed on only when they are as recorded. */
 void player_set_outputs(struct player *p, const struct machine_observer *outputs);
+const struct machine_observer *player_outputs(const struct player *p);
 
 /*
  * Runs until `icount` instructions have retired (PLAYER_EXACT; the machine stands before the next
