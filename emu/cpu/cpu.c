@@ -204,15 +204,20 @@ void cpu_startup_signal(struct cpu *cpu, uint8_t vector)
     cpu_state_changed(cpu);
 }
 
-void cpu_state_changed(struct cpu *cpu)
+void cpu_registers_changed(struct cpu *cpu)
 {
     cpu->regs[REG_NONE] = 0;
     flags_set(cpu, cpu->rflags);
+    cpu_debug_changed(cpu); /* flushes translations */
+    cpu_update_mode(cpu);
+}
+
+void cpu_state_changed(struct cpu *cpu)
+{
     cpu->faults_in_a_row = 0;
     cpu->retired_mark = UINT64_MAX;
     cpu->repeat_mark = UINT64_MAX;
-    cpu_debug_changed(cpu); /* flushes translations */
-    cpu_update_mode(cpu);
+    cpu_registers_changed(cpu);
 }
 
 /* --- time --- */

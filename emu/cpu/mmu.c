@@ -759,17 +759,21 @@ uint64_t cpu_peek_translate(const struct cpu *cpu, uint64_t linear)
 size_t cpu_peek(const struct cpu *cpu, uint64_t linear, void *out, size_t len)
 {
     uint8_t *to = out;
-    size_t done = 0;
+    size_t done = 0, n, i;
 
-    while (done < len) {
+    for (; done < len; done += n) {
         uint64_t gpa = cpu_peek_translate(cpu, linear + done);
 
         if (gpa == UINT64_MAX)
             break;
-        to[done] = ram_page_of(cpu->ram, gpa) == UINT64_MAX
-                       ? (uint8_t)bus_peek(cpu->memory, gpa, 1)
-                       : *ram_host(cpu->ram, gpa);
-        done++;
+        n = PAGE_BYTES - (size_t)(gpa & PAGE_OFFSET_MASK);
+        if (n > len - done)
+            n = len - done;
+        if (ram_page_of(cpu->ram, gpa) != UINT64_MAX)
+            memcpy(to + done, ram_host(cpu->ram, gpa), n);
+        else
+            for (i = 0; i < n; i++)
+                to[done + i] = (uint8_t)bus_peek(cpu->memory, gpa + i, 1);
     }
     return done;
 }

@@ -18,6 +18,7 @@
 #include <emu/cpu.h>
 
 #include "../cpu/debugger.h"
+#include "machine_internal.h"
 
 const char *machine_stop_name(enum machine_stop why)
 {
@@ -125,6 +126,7 @@ struct machine *machine_create(const struct machine_config *config,
     m->ram.opaque = m;
     m->ram.on_flagged_store = on_flagged_store;
     m->ram.on_protect = on_protect;
+    machine_add_debug_sinks(m);
     machine_add_part(m, &clock_desc, &m->clock, NULL);
     if (create_cpus(m, 1) != 0) {
         fail(err, errlen, "out of memory");
@@ -277,6 +279,16 @@ static void deliver_input(struct machine *m, struct input *in)
 static bool is_second_boundary(const struct machine *m)
 {
     return m->cpus[0].retired_mark == m->clock.icount;
+}
+
+int machine_deliver(struct machine *m, const struct input *in)
+{
+    struct input stamped = *in;
+
+    if (is_second_boundary(m))
+        return -1;
+    deliver_input(m, &stamped);
+    return 0;
 }
 
 static void take_inputs(struct machine *m)

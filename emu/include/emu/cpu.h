@@ -284,6 +284,8 @@ void cpu_reset(void *cpu);
 /* After the architectural part was changed from outside (load, boot loader, debugger): drops and
  * rebuilds all caches. */
 void cpu_state_changed(struct cpu *cpu);
+/* The same after a debugger changed registers: what the engine notes of the run so far stays. */
+void cpu_registers_changed(struct cpu *cpu);
 
 /* Deliveries of interrupts and exceptions since the last instruction retired: struct moment. */
 static inline uint32_t cpu_entries(const struct cpu *cpu, uint64_t icount)

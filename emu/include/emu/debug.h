@@ -98,4 +98,13 @@ void machine_debug_ignore(struct machine *m);
 size_t machine_debug_value(const struct machine *m, const struct debug_point *point,
                            uint8_t out[DEBUG_VALUE_BYTES]);
 
+/*
+ * A debugger's changes. They are inputs like others: stamped, told to the observer (so a recording holds
+ * them) and delivered, at the boundary where the machine stands. Bytes outside of RAM are an error.
+ * 0; or -1: not there, not writable, or not now, because an instruction has just faulted after it had
+ * touched a device or the like: where no input is taken (step once and try again).
+ */
+int machine_debug_write(struct machine *m, uint64_t gpa, const void *data, size_t len);
+int machine_debug_set_register(struct machine *m, unsigned cpu, unsigned id, const uint8_t *value);
+
 #endif

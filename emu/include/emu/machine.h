@@ -161,6 +161,10 @@ enum machine_stop machine_run(struct machine *m, uint64_t icount);
  * (STOP_ICOUNT), or a stop. At or past `until` it only does what is due now. */
 enum machine_stop machine_run_to(struct machine *m, struct moment until);
 
+/* Delivers an input at the boundary where the machine stands, between two runs, as if its source had
+ * offered it. 0, or -1: none is taken at this boundary (see machine_debug_write()). */
+int machine_deliver(struct machine *m, const struct input *in);
+
 /* Power-on or reset: all parts, then the boot images are placed again. 0, or -1 with a line. */
 int machine_reset(struct machine *m, char *err, size_t errlen);
 
