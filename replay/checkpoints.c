@@ -12,7 +12,7 @@
 
 #define MAX_LOCAL 64u
 /* Checkpoints this many places back are old: their pages are compressed. */
-#define AGE_PLACES 8u
+#define AGE_PLACES 2u
 
 /* --- finding --- */
 

@@ -15,6 +15,7 @@
 #include <lz4.h>
 
 #include "packer.h"
+#include "page_slab.h"
 
 struct blob {
     uint64_t number; /* tells versions apart */
@@ -41,6 +42,7 @@ struct page_store {
     uint64_t numbers; /* given so far */
     size_t bytes;
     struct packer *packer;
+    struct page_slab slab; /* of pages as they are; compressed ones are malloc's */
 };
 
 static size_t blob_bytes(const struct blob *b)
@@ -57,7 +59,7 @@ static struct blob *blob_create(struct page_store *s, const uint8_t *content)
     b->number = ++s->numbers;
     b->aged = content == NULL;
     if (content != NULL) {
-        b->data = malloc(PAGE_STORE_PAGE);
+        b->data = page_slab_take(&s->slab);
         if (b->data == NULL) {
             free(b);
             return NULL;
@@ -69,6 +71,14 @@ static struct blob *blob_create(struct page_store *s, const uint8_t *content)
     return b;
 }
 
+static void free_data(struct page_store *s, struct blob *b)
+{
+    if (b->data != NULL && b->len == PAGE_STORE_PAGE)
+        page_slab_give(&s->slab, b->data);
+    else
+        free(b->data);
+}
+
 static void blob_drop(struct page_store *s, struct blob *b)
 {
     s->bytes -= blob_bytes(b);
@@ -76,7 +86,7 @@ static void blob_drop(struct page_store *s, struct blob *b)
         b->orphan = true;
         return;
     }
-    free(b->data);
+    free_data(s, b);
     free(b);
 }
 
@@ -104,14 +114,14 @@ static void settle_job(struct page_store *s, struct pack_job *job)
     b->aged = true;
     if (b->orphan) {
         free(job->packed);
-        free(b->data);
+        free_data(s, b);
         free(b);
         return;
     }
     if (job->packed == NULL)
         return;
     s->bytes -= blob_bytes(b);
-    free(b->data);
+    free_data(s, b);
     b->data = job->packed;
     b->len = job->packed_len;
     s->bytes += blob_bytes(b);
@@ -135,6 +145,7 @@ void page_store_destroy(struct page_store *s)
         free(h->versions);
     }
     free(s->pages);
+    page_slab_fini(&s->slab);
     free(s);
 }
 

@@ -20,10 +20,14 @@
 
 #define SLICE           400000u   /* instructions between two looks at what else there is to do */
 #define CHECKPOINT_NS   50000000u /* of running, between two checkpoints, */
-#define CHECKPOINT_PART 40u       /* and at least so many times what taking one costs */
+#define CHECKPOINT_PART 30u       /* and at least so many times what taking one costs: for each page */
+#define PAGE_COST_NS    600u      /* this much, where the host's memory is warm */
+#define LOCAL_RUN_NS    12000000u /* of running, between two local ones */
+#define LOCAL_SCAN_NS   3000000u
 
 /* Local checkpoints are left so many instructions before a place that was sought. */
-static const uint64_t rung_distance[] = {4194304, 1048576, 262144, 65536, 16384, 4096, 1024, 256, 64};
+static const uint64_t rung_distance[] = {16777216, 8388608, 4194304, 2097152, 1048576, 524288, 262144,
+                                         65536,    16384,   4096,    1024,    256,     64};
 #define RUNGS (sizeof(rung_distance) / sizeof(rung_distance[0]))
 
 static uint64_t wall_ns(void)
@@ -195,25 +199,37 @@ void timeline_arm(struct timeline *t, enum timeline_arming what, bool pass)
 /* The machine stands at (icount, 0), reached by running. */
 static void take_checkpoint(struct timeline *t, bool local)
 {
-    uint64_t start = wall_ns(), pages = t->m->ram.ntouched;
-
     checkpoints_take(&t->checkpoints, local);
-    t->wall_mark_ns = wall_ns();
-    if (pages > 64) {
-        t->cost_ns = t->wall_mark_ns - start;
-        t->cost_pages = pages;
-    }
+    t->local_mark_ns = wall_ns();
+    if (!local)
+        t->wall_mark_ns = t->local_mark_ns;
 }
 
 /* Whether running since the last one was worth another. */
-static bool checkpoint_due(const struct timeline *t)
+static bool worth_it(const struct timeline *t, uint64_t since_ns, uint64_t at_least_ns)
 {
-    uint64_t since = wall_ns() - t->wall_mark_ns, cost;
+    return since_ns >= at_least_ns &&
+           since_ns / CHECKPOINT_PART >= t->m->ram.ntouched * PAGE_COST_NS;
+}
 
-    if (since < CHECKPOINT_NS || t->options.no_checkpoints)
-        return false;
-    cost = t->cost_pages == 0 ? 0 : t->m->ram.ntouched * t->cost_ns / t->cost_pages;
-    return since / CHECKPOINT_PART >= cost;
+static bool local_due(const struct timeline *t, uint64_t now_ns, enum timeline_purpose purpose)
+{
+    uint64_t since = now_ns - t->local_mark_ns;
+
+    return (purpose == TO_RUN && worth_it(t, since, LOCAL_RUN_NS)) ||
+           (purpose == TO_SCAN && worth_it(t, since, LOCAL_SCAN_NS));
+}
+
+static void take_if_due(struct timeline *t, enum timeline_purpose purpose)
+{
+    uint64_t now = wall_ns();
+
+    if (t->options.no_checkpoints)
+        return;
+    if (worth_it(t, now - t->wall_mark_ns, CHECKPOINT_NS))
+        take_checkpoint(t, false);
+    else if (local_due(t, now, purpose))
+        take_checkpoint(t, true);
 }
 
 bool timeline_checkpoint(struct timeline *t)
@@ -316,7 +332,8 @@ static struct moment slice_end(const struct timeline *t, struct moment until, ui
 }
 
 /* A slice has ended at its end. */
-static void settle_slice(struct timeline *t, struct moment end, uint64_t rung)
+static void settle_slice(struct timeline *t, struct moment end, uint64_t rung,
+                         enum timeline_purpose purpose)
 {
     const struct checkpoint *here;
 
@@ -325,24 +342,27 @@ static void settle_slice(struct timeline *t, struct moment end, uint64_t rung)
     here = checkpoints_before(&t->checkpoints, end.icount);
     if (end.icount == rung && !t->options.no_checkpoints)
         take_checkpoint(t, true);
-    else if (here->icount == end.icount || checkpoint_due(t))
-        take_checkpoint(t, false);
+    else if (here->icount == end.icount)
+        take_checkpoint(t, here->local);
+    else
+        take_if_due(t, purpose);
 }
 
-enum timeline_status timeline_advance(struct timeline *t, struct moment until, bool rungs)
+enum timeline_status timeline_advance(struct timeline *t, struct moment until,
+                                      enum timeline_purpose purpose)
 {
     enum timeline_status status = TIMELINE_THERE;
 
-    t->wall_mark_ns = wall_ns();
+    t->wall_mark_ns = t->local_mark_ns = wall_ns();
     while (status == TIMELINE_THERE && moment_before(machine_moment(t->m), until)) {
-        uint64_t rung = rungs ? next_rung(t->m->clock.icount, until.icount) : UINT64_MAX;
+        uint64_t rung = purpose == TO_SEEK ? next_rung(t->m->clock.icount, until.icount) : UINT64_MAX;
         struct moment end = slice_end(t, until, rung);
 
         if (t->at_end)
             return TIMELINE_END;
         status = run_slice(t, end);
         if (status == TIMELINE_THERE) {
-            settle_slice(t, end, rung);
+            settle_slice(t, end, rung, purpose);
             if (is_interrupted(t))
                 status = TIMELINE_INTERRUPTED;
         }
@@ -390,7 +410,7 @@ static enum timeline_status seek(struct timeline *t, struct moment to)
         length = to.icount;
     begin_work(t, "seeking", length > t->m->clock.icount ? length - t->m->clock.icount : 0);
     if (status == TIMELINE_THERE)
-        status = timeline_advance(t, to, true);
+        status = timeline_advance(t, to, TO_SEEK);
     t->work = NULL;
     return status;
 }
@@ -403,7 +423,7 @@ enum timeline_status timeline_seek(struct timeline *t, struct moment to)
 
         if (status != TIMELINE_THERE)
             return status;
-        return timeline_advance(t, to, false);
+        return timeline_advance(t, to, TO_STEP);
     }
     return seek(t, to);
 }
@@ -440,7 +460,7 @@ enum timeline_status timeline_run_forward(struct timeline *t, struct moment unti
     begin_work(t, "running", length > t->m->clock.icount ? length - t->m->clock.icount : 0);
     timeline_arm(t, ARM_ALL, true);
     for (;;) {
-        status = timeline_advance(t, until, false);
+        status = timeline_advance(t, until, TO_RUN);
         if (status != TIMELINE_HIT || is_accepted(t))
             break;
         machine_debug_ignore(t->m);
@@ -457,7 +477,7 @@ enum timeline_status timeline_step(struct timeline *t)
 
     next.entries++;
     timeline_arm(t, ARM_WATCHPOINTS, false);
-    status = timeline_advance(t, next, false);
+    status = timeline_advance(t, next, TO_STEP);
     if (status == TIMELINE_HIT && !is_accepted(t))
         status = TIMELINE_THERE;
     timeline_arm(t, ARM_NONE, false);

@@ -36,7 +36,7 @@ static enum timeline_status scan_forward(struct timeline *t, struct scan *s)
 
     timeline_arm(t, ARM_ALL, false);
     for (;;) {
-        status = timeline_advance(t, s->before, false);
+        status = timeline_advance(t, s->before, TO_SCAN);
         if (status != TIMELINE_HIT)
             break;
         look_at_hits(t, s);
@@ -138,7 +138,7 @@ static enum timeline_status step_up_to(struct timeline *t, struct moment now, st
         struct moment next = *last = timeline_now(t);
 
         next.entries++;
-        status = timeline_advance(t, next, false);
+        status = timeline_advance(t, next, TO_STEP);
         ++*steps;
     }
     /* The end of the recording is what `now` was. */

@@ -23,9 +23,8 @@ struct timeline {
     bool branched;
     struct moment branch_at;
     enum machine_stop branch_stop;
-    uint64_t wall_mark_ns;   /* of the last checkpoint */
-    uint64_t cost_ns;        /* what the last one took, */
-    uint64_t cost_pages;     /* for so many pages */
+    uint64_t wall_mark_ns;   /* of the last checkpoint, */
+    uint64_t local_mark_ns;  /* of any kind */
     const char *work;        /* what progress is about; NULL: nothing */
     uint64_t work_done, work_total;
     char error[512];
@@ -36,11 +35,17 @@ enum timeline_arming { ARM_NONE, ARM_WATCHPOINTS, ARM_ALL };
 /* Puts the points into the machine; `pass`: not those where it stands. */
 void timeline_arm(struct timeline *t, enum timeline_arming what, bool pass);
 
+/* What a run is for decides which local checkpoints it leaves: those just before the place sought; one
+ * now and then, since the user may want to go back from anywhere; more, since a hit will be gone back to;
+ * none. */
+enum timeline_purpose { TO_SEEK, TO_RUN, TO_SCAN, TO_STEP };
+
 /*
  * Runs forward to `until`: in slices, leaving and adopting checkpoints. THERE, END, HIT (the machine's,
- * not judged), INTERRUPTED, DIVERGED or ERROR. `rungs`: leaves local checkpoints before `until`.
+ * not judged), INTERRUPTED, DIVERGED or ERROR.
  */
-enum timeline_status timeline_advance(struct timeline *t, struct moment until, bool rungs);
+enum timeline_status timeline_advance(struct timeline *t, struct moment until,
+                                      enum timeline_purpose purpose);
 /* Puts the machine back to a checkpoint. */
 enum timeline_status timeline_restore(struct timeline *t, struct checkpoint *to);
 /* Leaves a branch for the recorded run, at the branch's moment. */
