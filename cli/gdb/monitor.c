@@ -34,6 +34,7 @@ static const struct command commands[] = {
     {"xp", "[/COUNT] ADDR", "bytes of guest-physical memory", monitor_xp, false},
     {"x", "[/COUNT] ADDR", "bytes of virtual memory, with what they are mapped to", monitor_x, false},
     {"screen", "", "the text screen", monitor_screen, false},
+    {"digest", "", "digest of the whole state here, as recordings hold it", monitor_digest, false},
     {"help", "", "this list", help, false},
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))

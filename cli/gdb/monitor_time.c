@@ -45,6 +45,12 @@ int monitor_when(struct monitor_call *call)
     return 0;
 }
 
+int monitor_digest(struct monitor_call *call)
+{
+    fprintf(call->out, "%016" PRIx64 "\n", machine_digest(call->s->m));
+    return 0;
+}
+
 /* What a move of the timeline has come to. gdb does not know that the machine is elsewhere. */
 static int print_move(struct monitor_call *call, enum timeline_status status)
 {
