@@ -743,20 +743,34 @@ uint64_t cpu_peek_translate(const struct cpu *cpu, uint64_t linear)
     return w.fault ? UINT64_MAX : frame_gpa(cpu, w.frame, linear);
 }
 
+/* `len` bytes of one page. */
+static void peek_in_page(const struct cpu *cpu, uint64_t gpa, uint8_t *out, size_t len)
+{
+    const uint8_t *host = ram_host(cpu->ram, gpa);
+
+    if (host != NULL)
+        memcpy(out, host, len);
+    else
+        for (size_t i = 0; i < len; i++)
+            out[i] = (uint8_t)bus_peek(cpu->memory, gpa + i, 1);
+}
+
 size_t cpu_peek(const struct cpu *cpu, uint64_t linear, void *out, size_t len)
 {
     uint8_t *to = out;
     size_t done = 0;
 
     while (done < len) {
-        uint64_t gpa = cpu_peek_translate(cpu, linear + done);
+        uint64_t at = linear + done;
+        uint64_t gpa = cpu_peek_translate(cpu, at);
+        size_t part = PAGE_BYTES - (size_t)(at & PAGE_OFFSET_MASK);
 
         if (gpa == UINT64_MAX)
             break;
-        to[done] = ram_page_of(cpu->ram, gpa) == UINT64_MAX
-                       ? (uint8_t)bus_peek(cpu->memory, gpa, 1)
-                       : *ram_host(cpu->ram, gpa);
-        done++;
+        if (part > len - done)
+            part = len - done;
+        peek_in_page(cpu, gpa, to + done, part);
+        done += part;
     }
     return done;
 }
