@@ -24,6 +24,8 @@
 
 #include <stdlib.h>
 
+#include <symbols/kernel.h>
+
 #define SCAN_BYTES   (256ull << 20) /* read in search of the tokens, at most */
 #define WINDOW_BELOW (24u << 20)    /* kept around the token table */
 #define WINDOW_ABOVE (6u << 20)
@@ -360,12 +362,16 @@ static int find_in(const struct symbols_memory *mem, uint64_t begin, uint64_t en
     return SYMBOLS_ERR_NOT_FOUND;
 }
 
-/* The #PF handler by the IDT, an address in the kernel's text; 0: unknown. */
-static uint64_t text_address(const struct symbols_hints *hints)
+/* An address in the kernel's text; 0: unknown. */
+static uint64_t text_address(const struct symbols_memory *mem, const struct symbols_hints *hints)
 {
+    uint64_t handler;
+
     if (hints->sysenter_eip != 0)
         return hints->sysenter_eip;
-    return hints->rip >= 0x40000000u ? hints->rip : 0;
+    if (kernel_idt_handler(mem, hints, 14, &handler))
+        return handler;
+    return hints->rip;
 }
 
 int kallsyms_find(const struct symbols_memory *mem, const struct symbols_hints *hints,
@@ -377,7 +383,7 @@ int kallsyms_find(const struct symbols_memory *mem, const struct symbols_hints *
         status = find_in(mem, 0xffffffff80000000u, 0xffffffffc0000000u, 8, t);
     } else {
         /* A 32-bit kernel maps much of RAM, so where its text is matters. */
-        uint64_t text = text_address(hints) & ~(uint64_t)0xffffff;
+        uint64_t text = text_address(mem, hints) & ~(uint64_t)0xffffff;
         uint64_t begin = text > 0x42000000u ? text - 0x2000000u : 0x40000000u;
 
         status = text == 0 ? SYMBOLS_ERR_NOT_FOUND : find_in(mem, begin, UINT32_MAX, 4, t);

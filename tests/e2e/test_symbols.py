@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What the symbols library finds in recorded runs of stock Debian kernels, against what the guests say."""
+import lzma
 import os
 import re
+import struct
 import subprocess
 
 import common
 from common import Case, deja, linux
+import fetch_guests
 
 DUMP = os.environ["DEJA_DUMP_SYMBOLS"]
 SYMBOL = re.compile(r"^([0-9a-f]{8,16}) (.) (\S+)(\s\[\w+\])?$", re.M)
@@ -31,6 +34,18 @@ def gdb(executable, *commands):
 def symbols_in(text):
     return sorted((int(address, 16), kind, name) for address, kind, name, module in
                   SYMBOL.findall(text.replace("\r\n", "\n")) if not module)
+
+
+def unpacked(kernel):
+    """The vmlinux inside of a bzImage (Linux, Documentation/arch/x86/boot.rst, payload_offset)."""
+    with open(kernel, "rb") as f:
+        image = f.read()
+    begin, length = struct.unpack_from("<II", image, 0x248)
+    begin += ((image[0x1f1] or 4) + 1) * 512
+    payload = image[begin:begin + length - 4]
+    if payload.startswith(b"\x02\x21\x4c\x18"):
+        return subprocess.run(["lz4", "-dc"], input=payload, stdout=subprocess.PIPE, check=True).stdout
+    return lzma.LZMADecompressor().decompress(payload)
 
 
 class SymbolCase(Case):
@@ -85,6 +100,49 @@ class Kallsyms(SymbolCase):
             status, _, errors = dump(trace, "--until", str(icount), "layout")
             self.assertEqual(status, 1)
             self.assertIn("no kallsyms tables are mapped", errors)
+
+
+class Vmlinux(SymbolCase):
+    """Debian strips its kernels; symbols to place one by are put back, as a vmlinux has them."""
+    NAMES = ("_text", "entry_SYSCALL_64", "asm_exc_page_fault", "do_idle", "vfs_read")
+
+    def vmlinux(self, flavour, address):
+        stripped, path = self.path("stripped"), self.path("vmlinux-" + flavour)
+        with open(stripped, "wb") as f:
+            f.write(unpacked(fetch_guests.ensure(common.FOLDER)[flavour]))
+        added = []
+        for name in self.NAMES:
+            added += ["--add-symbol", f"{name}=.text:{address[name] - address['_text']:#x},function,global"]
+        subprocess.run(["objcopy", *added, stripped, path], check=True)
+        return path
+
+    def addresses(self, trace):
+        return {name: address for address, _, name in symbols_in(self.dump(trace, "kallsyms"))}
+
+    def test_offsets(self):
+        offsets = set()
+        vmlinux = None
+        for seed in (1, 2):
+            trace, _ = self.record("cloud", "guest.poweroff", seed)
+            address = self.addresses(trace)
+            vmlinux = vmlinux or self.vmlinux("cloud", address)
+            _, out, _ = dump(trace, "vmlinux", vmlinux, "blind", vmlinux)
+            offset = f"{address['_text'] - 0xffffffff81000000:x}"
+            self.assertRegex(out, f"^offset {offset} by kallsyms, verified, {len(self.NAMES)} of ")
+            self.assertRegex(out, f"\noffset {offset} by syscall entry, verified\n$")
+            offsets.add(offset)
+        self.assertEqual(len(offsets), 2)
+        self.assertNotIn("0", offsets)
+
+    def test_another_kernel(self):
+        trace, _ = self.record("cloud", "guest.poweroff")
+        vmlinux = self.vmlinux("amd64", self.addresses(trace))
+        status, out, errors = dump(trace, "kernel", "vmlinux", vmlinux)
+        self.assertEqual(status, 1)
+        banner, build_id = out.splitlines()
+        self.assertRegex(banner, r"^Linux version 6\.\S+-cloud-amd64 ")
+        self.assertRegex(errors, f"build-id [0-9a-f]{{40}} is not the guest's, {build_id}: "
+                                 "its symbols do not fit")
 
 
 if __name__ == "__main__":

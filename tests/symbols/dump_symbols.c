@@ -8,6 +8,9 @@
  *     layout             where its tables are, and how long reading took
  *     describe ADDRESS   name+offset/size
  *     elf FILE           writes the ELF file of symbols
+ *     vmlinux FILE       whether that is the kernel, how far it was moved, how many symbols agree
+ *     blind FILE         the same, without a look at kallsyms
+ *     kernel             its banner and build-id
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,8 +22,10 @@
 #include <emu/cpu.h>
 #include <emu/machine.h>
 #include <replay/player.h>
+#include <symbols/elf_file.h>
 #include <symbols/elf_image.h>
 #include <symbols/kallsyms.h>
+#include <symbols/kernel.h>
 
 struct session {
     struct player *player;
@@ -147,15 +152,76 @@ static void write_elf(struct session *s, const char *path)
     free(image);
 }
 
+static size_t count_equal(const struct symbol_table *a, const struct symbol_table *b)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < symbol_table_count(a); i++) {
+        const struct symbol *s = symbol_table_at(a, i);
+        const struct symbol *t = symbol_table_by_name(b, s->name);
+
+        n += t != NULL && t->address == symbol_table_by_name(a, s->name)->address;
+    }
+    return n;
+}
+
+static void place_vmlinux(struct session *s, const char *path, const struct symbol_table *guest)
+{
+    char err[512];
+    struct elf_file *f = elf_file_open(path, err, sizeof(err));
+    struct symbol_table *linked = NULL, *moved = NULL;
+    struct kernel_place place;
+    double start;
+
+    if (f == NULL || elf_file_symbols(f, 0, &linked, err, sizeof(err)) < 0)
+        die(err, "");
+    start = now();
+    if (kernel_find_place(&s->memory, &s->hints, guest, f, linked, &place, err, sizeof(err)) < 0)
+        die(err, "");
+    printf("offset %" PRIx64 " by %s%s", place.offset, kernel_evidence_name(place.evidence),
+           place.verified ? ", verified" : "");
+    fprintf(stderr, "%zu symbols, place found in %.2f ms\n", symbol_table_count(linked),
+            (now() - start) * 1e3);
+    if (elf_file_symbols(f, place.offset, &moved, err, sizeof(err)) < 0)
+        die(err, "");
+    if (guest != NULL)
+        printf(", %zu of %zu symbols agree", count_equal(guest, moved), symbol_table_count(guest));
+    putchar('\n');
+    symbol_table_destroy(moved);
+    symbol_table_destroy(linked);
+    elf_file_close(f);
+}
+
+static void vmlinux(struct session *s, const char *path)
+{
+    place_vmlinux(s, path, kernel_symbols(s));
+}
+
+static void vmlinux_blind(struct session *s, const char *path)
+{
+    place_vmlinux(s, path, NULL);
+}
+
+static void print_kernel(struct session *s, const char *unused)
+{
+    char banner[256] = "unknown", text[2 * BUILD_ID_MAX + 1];
+    struct build_id id = {.len = 0};
+
+    (void)unused;
+    kernel_read_banner(&s->memory, kernel_symbols(s), banner, sizeof(banner));
+    kernel_read_build_id(&s->memory, kernel_symbols(s), &id);
+    printf("%s\n%s\n", banner, build_id_text(&id, text, sizeof(text)));
+}
+
 static const struct command {
     const char *name;
     void (*run)(struct session *s, const char *arg);
     bool takes_arg;
 } commands[] = {
-    {"kallsyms", print_kallsyms, false},
-    {"layout", print_layout, false},
-    {"describe", describe, true},
-    {"elf", write_elf, true},
+    {"kallsyms", print_kallsyms, false}, {"layout", print_layout, false},
+    {"describe", describe, true},        {"elf", write_elf, true},
+    {"vmlinux", vmlinux, true},          {"blind", vmlinux_blind, true},
+    {"kernel", print_kernel, false},
 };
 
 static const struct command *find_command(const char *name)

@@ -3,8 +3,8 @@
  * How this library sees a guest: through one function that reads its memory by virtual address, and
  * a few registers that say where its kernel may be. And the errors that all of the library returns.
  *
- * The library depends on no machine. It turns what a Linux guest carries in its own memory into
- * symbols for a debugger:
+ * The library depends on no machine. It turns what a Linux guest carries in its own memory, and
+ * what a vmlinux says, into symbols for a debugger:
  *
  *     struct symbols_memory mem = {.read = peek, .user = machine};
  *     struct symbols_hints hints = {.struct_size = sizeof(hints), .long_mode = true, .lstar = ...};
@@ -15,6 +15,8 @@
  *
  *     table.h      symbols by name and by address
  *     kallsyms.h   the symbols that a Linux kernel carries for itself
+ *     elf_file.h   reading vmlinux and modules
+ *     kernel.h     which kernel runs, and how far it was moved (KASLR)
  *     elf_image.h  an ELF file of symbols, for gdb
  *
  * Threading: no globals; objects are used by one thread at a time.
@@ -37,9 +39,10 @@ enum symbols_status {
     /* the caller's */
     SYMBOLS_ERR_ARGUMENT = -1,
     /* the guest's or the file's */
-    SYMBOLS_ERR_NOT_FOUND = -2, /* not there, or not yet (early boot), or not mapped now */
-    SYMBOLS_ERR_DAMAGED = -3,   /* there, and contradicts itself */
-    SYMBOLS_ERR_UNKNOWN = -4,   /* a kind or version that this library does not read */
+    SYMBOLS_ERR_NOT_FOUND = -2,    /* not there, or not yet (early boot), or not mapped now */
+    SYMBOLS_ERR_DAMAGED = -3,      /* there, and contradicts itself */
+    SYMBOLS_ERR_UNKNOWN = -4,      /* a kind or version that this library does not read */
+    SYMBOLS_ERR_OTHER_KERNEL = -7, /* the file is not that of the kernel in the guest */
     /* the host's */
     SYMBOLS_ERR_NO_MEMORY = -5,
     SYMBOLS_ERR_IO = -6,
