@@ -21,12 +21,12 @@ def dump(*args):
     return result.returncode, result.stdout.decode(), result.stderr.decode()
 
 
-def gdb(executable, *commands):
-    """What gdb prints, on both streams."""
+def gdb(files, *commands):
+    """What gdb prints, on both streams; `files` are an executable and perhaps a core file."""
     args = ["gdb", "-nx", "-batch"]
     for command in commands:
         args += ["-ex", command]
-    result = subprocess.run([*args, executable], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    result = subprocess.run([*args, *files], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, timeout=common.TIMEOUT)
     return result.stdout.decode()
 
@@ -49,11 +49,11 @@ def unpacked(kernel):
 
 
 class SymbolCase(Case):
-    def record(self, flavour, words, seed=None):
+    def record(self, flavour, words, seed=None, status=0):
         """The recording's path, and what the guest printed."""
         trace = self.path(f"{flavour}-{seed}.deja")
         result = deja("record", "-o", trace, *linux(flavour, "quiet " + words, seed=seed), stdin=None)
-        self.assertStatus(result, 0)
+        self.assertStatus(result, status)
         return trace, result.stdout.decode()
 
     def dump(self, *args):
@@ -78,7 +78,7 @@ class Kallsyms(SymbolCase):
 
     def check_elf(self, elf, address):
         """gdb takes the file, and finds names and addresses in it."""
-        out = gdb(elf, f"info symbol {address['do_idle'] + 5:#x}", "break start_kernel",
+        out = gdb([elf], f"info symbol {address['do_idle'] + 5:#x}", "break start_kernel",
                   "p &linux_banner", f"info symbol {address['entry_SYSCALL_64']:#x}",
                   f"info symbol {address['vfs_read'] - 1:#x}")
         self.assertIn("do_idle + 5 in section .text", out)
@@ -143,6 +143,53 @@ class Vmlinux(SymbolCase):
         self.assertRegex(banner, r"^Linux version 6\.\S+-cloud-amd64 ")
         self.assertRegex(errors, f"build-id [0-9a-f]{{40}} is not the guest's, {build_id}: "
                                  "its symbols do not fit")
+
+
+class Backtrace(SymbolCase):
+    """gdb's backtraces of kernels that carry ORC tables and no frame pointers."""
+    FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]{16} in )?(\S+)(?: \(\)| called>)$", re.M)
+
+    def backtrace(self, elf, core):
+        """Names, innermost first; gdb prints the first frame once before."""
+        out = gdb([elf, core], "echo ----\\n", "bt").partition("----\n")[2]
+        return self.FRAME.findall(out), out
+
+    def test_panic(self):
+        """The kernel's own call trace is the oracle."""
+        trace, printed = self.record("cloud", "guest.pvpanic=cloud guest.panic", status=3)
+        elf, core = self.path("elf"), self.path("core")
+        self.assertEqual(dump(trace, "elf", elf, "core", core)[0], 0)
+        kernels = re.findall(r"\]  (\w\S*)\+0x[0-9a-f]+/0x[0-9a-f]+\r$", printed, re.M)
+        kernels = kernels[kernels.index("panic"):]
+        self.assertEqual(kernels[-1], "entry_SYSCALL_64_after_hwframe")
+        gdbs, out = self.backtrace(elf, core)
+        self.assertEqual(gdbs[gdbs.index("panic"):], kernels, out)
+        self.assertNotRegex(out, "corrupt|Cannot access|stopped")
+
+    def test_anywhere(self):
+        """Idle, in system calls, interrupts and exceptions: every frame has a name, up to where the
+        kernel was entered, or to the user code that was interrupted."""
+        trace, _ = self.record("cloud", "guest.work", 1)
+        elf = self.path("elf")
+        length = int(re.search(r"length: +(\d+)", deja("info", trace, stdin=None).stdout.decode())[1])
+        count = 24
+        begin, step = length // 4, length * 3 // 4 // count
+        commands = ["until", str(begin), "elf", elf]
+        for i in range(count):
+            commands += ["until", str(begin + i * step), "core", self.path(f"core{i}")]
+        self.assertEqual(dump(trace, "--until", "0", *commands)[0], 0)
+        entered = 0
+        for i in range(count):
+            names, out = self.backtrace(elf, self.path(f"core{i}"))
+            if "??" in names:
+                names = names[:names.index("??")]
+                self.assertTrue(not names or names[-1] == "<signal handler", out)
+            else:
+                self.assertRegex(names[-1], r"^(entry_SYS\w+|ret_from_fork\w*|secondary_startup_64\w*)$",
+                                 out)
+                entered += 1
+                self.assertNotRegex(out, "corrupt|Cannot access")
+        self.assertGreater(entered, count // 2)
 
 
 if __name__ == "__main__":

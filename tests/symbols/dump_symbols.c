@@ -7,7 +7,9 @@
  *     kallsyms           the kernel's symbols, as /proc/kallsyms prints them
  *     layout             where its tables are, and how long reading took
  *     describe ADDRESS   name+offset/size
- *     elf FILE           writes the ELF file of symbols
+ *     elf FILE           writes the ELF file of symbols, with call frames if there are any
+ *     core FILE          writes a core file of the CPU
+ *     until N            goes on to that instruction
  *     vmlinux FILE       whether that is the kernel, how far it was moved, how many symbols agree
  *     blind FILE         the same, without a look at kallsyms
  *     kernel             its banner and build-id
@@ -26,6 +28,9 @@
 #include <symbols/elf_image.h>
 #include <symbols/kallsyms.h>
 #include <symbols/kernel.h>
+#include <symbols/orc.h>
+
+#include "core_file.h"
 
 struct session {
     struct player *player;
@@ -142,14 +147,38 @@ static void write_file(const char *path, const uint8_t *data, size_t len)
 static void write_elf(struct session *s, const char *path)
 {
     struct elf_image_options o = {.struct_size = sizeof(o), .bits = s->hints.long_mode ? 64 : 32};
-    uint8_t *image;
+    uint8_t *image, *frames = NULL;
     size_t len;
     char err[256];
+    double start;
 
+    kernel_symbols(s);
+    start = now();
+    if (orc_read_frames(&s->memory, s->table, &frames, &o.debug_frame_len, err, sizeof(err)) < 0)
+        fprintf(stderr, "no call frames: %s\n", err);
+    o.debug_frame = frames;
     if (elf_image_build(kernel_symbols(s), &o, &image, &len, err, sizeof(err)) < 0)
         die(err, "");
+    fprintf(stderr, "%zu bytes of frames, %zu in all, in %.1f ms\n", o.debug_frame_len, len,
+            (now() - start) * 1e3);
     write_file(path, image, len);
+    free(frames);
     free(image);
+}
+
+static void write_core(struct session *s, const char *path)
+{
+    if (!core_file_write(path, s->cpu))
+        die(path, "cannot be written");
+}
+
+/* Goes on to an instruction. */
+static void run_until(struct session *s, const char *icount)
+{
+    enum player_status status = player_run(s->player, strtoull(icount, NULL, 0));
+
+    if (status == PLAYER_DIVERGED || status == PLAYER_ERROR)
+        die("the trace does not replay", "");
 }
 
 static size_t count_equal(const struct symbol_table *a, const struct symbol_table *b)
@@ -220,6 +249,7 @@ static const struct command {
 } commands[] = {
     {"kallsyms", print_kallsyms, false}, {"layout", print_layout, false},
     {"describe", describe, true},        {"elf", write_elf, true},
+    {"core", write_core, true},          {"until", run_until, true},
     {"vmlinux", vmlinux, true},          {"blind", vmlinux_blind, true},
     {"kernel", print_kernel, false},
 };

@@ -24,9 +24,10 @@
 #include <symbols/table.h>
 
 struct elf_image_options {
-    size_t struct_size;         /* sizeof(struct elf_image_options) */
-    unsigned bits;              /* 64: ELFCLASS64, x86-64; 32: ELFCLASS32, i386 */
-    const uint8_t *debug_frame; /* content of .debug_frame (DWARF 4, 6.4.1); NULL: none */
+    size_t struct_size; /* sizeof(struct elf_image_options) */
+    unsigned bits;      /* 64: ELFCLASS64, x86-64; 32: ELFCLASS32, i386 */
+    const uint8_t
+        *debug_frame; /* content of .debug_frame (DWARF 4, 6.4.1), see orc.h; NULL: none */
     size_t debug_frame_len;
 };
 

@@ -4,7 +4,7 @@
  * a few registers that say where its kernel may be. And the errors that all of the library returns.
  *
  * The library depends on no machine. It turns what a Linux guest carries in its own memory, and
- * what a vmlinux says, into symbols for a debugger:
+ * what a vmlinux says, into symbols and call frames for a debugger:
  *
  *     struct symbols_memory mem = {.read = peek, .user = machine};
  *     struct symbols_hints hints = {.struct_size = sizeof(hints), .long_mode = true, .lstar = ...};
@@ -17,6 +17,7 @@
  *     kallsyms.h   the symbols that a Linux kernel carries for itself
  *     elf_file.h   reading vmlinux and modules
  *     kernel.h     which kernel runs, and how far it was moved (KASLR)
+ *     orc.h        call frame information from the tables of the kernel's own unwinder
  *     elf_image.h  an ELF file of symbols, for gdb
  *
  * Threading: no globals; objects are used by one thread at a time.
