@@ -184,7 +184,7 @@ struct server {
 };
 
 /* What the server says to the process that becomes gdb. */
-enum readiness { READY = 'R', READY_WITH_SYMBOLS = 'S' };
+enum readiness { READY = 'R', READY_WITH_SYMBOLS = 'S', FAILED = 'F' }; /* failed: it has said why */
 
 /* The user gave up, before gdb was there or in it. */
 static bool interrupted(void *opaque)
@@ -241,6 +241,15 @@ static void serve(const struct debug_args *a, struct server *v, struct timeline 
         session_replay(v->session);
 }
 
+static int fail(int ready)
+{
+    char failed = FAILED;
+    ssize_t n = write(ready, &failed, 1);
+
+    (void)n; /* nobody may be there any more */
+    return EXIT_USAGE;
+}
+
 static int run_server(const struct debug_args *a, const struct place *p, int ready)
 {
     struct server v = {.ready = ready};
@@ -261,7 +270,7 @@ static int run_server(const struct debug_args *a, const struct place *p, int rea
     t = timeline_open(a->trace, &pc_board, &how, err, sizeof(err));
     if (t == NULL) {
         cli_error("%s", err);
-        return EXIT_USAGE;
+        return fail(ready);
     }
     options.timeline = t;
     v.symbols = open(p->symbols, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -273,6 +282,8 @@ static int run_server(const struct debug_args *a, const struct place *p, int rea
         serve(a, &v, t);
         status = EXIT_DONE;
     }
+    if (status != EXIT_DONE)
+        fail(ready);
     session_destroy(v.session);
     timeline_destroy(t);
     return status;
@@ -340,9 +351,11 @@ static int start(const struct debug_args *a, const struct place *p)
     }
     close(ready[1]);
     waitpid(child, &status, 0);
-    if (read(ready[0], &answer, 1) == 1)
+    if (read(ready[0], &answer, 1) != 1)
+        cli_error("debug: the process that replays the recording has died");
+    else if (answer != FAILED)
         return become_gdb(a, p, answer == READY_WITH_SYMBOLS);
-    leave_place(p); /* the server has said why */
+    leave_place(p);
     return EXIT_USAGE;
 }
 
