@@ -6,9 +6,14 @@
  */
 #include "symbols.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <emu/cpu.h>
 #include <symbols/elf_file.h>
@@ -17,11 +22,9 @@
 #include <symbols/kernel.h>
 #include <symbols/orc.h>
 
-#include "../files.h"
 #include "session_internal.h"
 
 #define KERNEL_IMAGE_FILE "/deja/kernel"
-#define MAX_VMLINUX       (4ULL << 30)
 
 struct guest_symbols {
     const char *modules;
@@ -46,12 +49,35 @@ struct guest_symbols {
 
 /* --- what the user named --- */
 
-static int open_vmlinux(struct guest_symbols *g, const char *path, char *err, size_t errlen)
+/* Hundreds of megabytes with debug information, of which next to nothing is looked at here: gdb may ask for
+ * all of it. */
+static int map_vmlinux(struct guest_symbols *g, const char *path, char *err, size_t errlen)
 {
-    if (file_load("--vmlinux", path, MAX_VMLINUX, &g->vmlinux_data, &g->vmlinux_len) != 0) {
-        err[0] = '\0'; /* said already */
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    void *data;
+
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+        snprintf(err, errlen, "%s: %s", path, fd < 0 ? strerror(errno) : "not a file with something in it");
+        if (fd >= 0)
+            close(fd);
         return -1;
     }
+    data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (data == MAP_FAILED) {
+        snprintf(err, errlen, "%s: %s", path, strerror(errno));
+        return -1;
+    }
+    g->vmlinux_data = data;
+    g->vmlinux_len = (size_t)st.st_size;
+    return 0;
+}
+
+static int open_vmlinux(struct guest_symbols *g, const char *path, char *err, size_t errlen)
+{
+    if (map_vmlinux(g, path, err, errlen) != 0)
+        return -1;
     g->vmlinux_path = realpath(path, NULL);
     g->vmlinux = elf_file_open_memory(path, g->vmlinux_data, g->vmlinux_len, err, errlen);
     if (g->vmlinux == NULL || g->vmlinux_path == NULL)
@@ -86,7 +112,8 @@ void guest_symbols_destroy(struct guest_symbols *g)
     symbol_table_destroy(g->guest);
     symbol_table_destroy(g->image_symbols);
     elf_file_close(g->vmlinux);
-    free(g->vmlinux_data);
+    if (g->vmlinux_data != NULL)
+        munmap(g->vmlinux_data, g->vmlinux_len);
     free(g->vmlinux_path);
     free(g->made);
     free(g);
