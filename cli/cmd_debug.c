@@ -10,6 +10,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -46,7 +47,7 @@ struct debug_args {
 /* Where the two processes meet. */
 struct place {
     char folder[64];
-    char socket[96], commands[96];
+    char socket[96], commands[96], symbols[96];
     char address[112];
 };
 
@@ -147,6 +148,7 @@ static void leave_place(const struct place *p)
 {
     unlink(p->socket);
     unlink(p->commands);
+    unlink(p->symbols);
     rmdir(p->folder);
 }
 
@@ -163,6 +165,7 @@ static int make_place(struct place *p)
     }
     snprintf(p->socket, sizeof(p->socket), "%s/gdb", p->folder);
     snprintf(p->commands, sizeof(p->commands), "%s/deja.py", p->folder);
+    snprintf(p->symbols, sizeof(p->symbols), "%s/guest-symbols", p->folder);
     snprintf(p->address, sizeof(p->address), "unix:%s", p->socket);
     if (write_commands(p) == 0)
         return EXIT_DONE;
@@ -175,9 +178,13 @@ static int make_place(struct place *p)
 
 struct server {
     struct session *session;
-    int ready; /* pipe to the process that becomes gdb */
+    int ready;   /* pipe to the process that becomes gdb */
+    int symbols; /* a file for what the guest's own tables say, open before the sandbox */
     bool serving;
 };
+
+/* What the server says to the process that becomes gdb. */
+enum readiness { READY = 'R', READY_WITH_SYMBOLS = 'S', FAILED = 'F' }; /* failed: it has said why */
 
 /* The user gave up, before gdb was there or in it. */
 static bool interrupted(void *opaque)
@@ -203,16 +210,44 @@ static enum timeline_status go_there(const struct debug_args *a, struct server *
     return status;
 }
 
+/* A local file spares gdb the transfer, and the user a warning about it. */
+static bool write_symbols(const struct server *v)
+{
+    size_t len, done = 0;
+    const uint8_t *file = session_symbol_file(v->session, &len);
+
+    while (file != NULL && done < len) {
+        ssize_t n = write(v->symbols, file + done, len - done);
+
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return file != NULL;
+}
+
 static void serve(const struct debug_args *a, struct server *v, struct timeline *t)
 {
     enum timeline_status status = go_there(a, v, t);
+    char ready = READY;
 
     if (status == TIMELINE_INTERRUPTED)
         return;
     session_set_status(v->session, status);
+    if (a->vmlinux == NULL && write_symbols(v))
+        ready = READY_WITH_SYMBOLS;
     v->serving = true;
-    if (write(v->ready, "R", 1) == 1)
+    if (write(v->ready, &ready, 1) == 1)
         session_replay(v->session);
+}
+
+static int fail(int ready)
+{
+    char failed = FAILED;
+    ssize_t n = write(ready, &failed, 1);
+
+    (void)n; /* nobody may be there any more */
+    return EXIT_USAGE;
 }
 
 static int run_server(const struct debug_args *a, const struct place *p, int ready)
@@ -225,7 +260,8 @@ static int run_server(const struct debug_args *a, const struct place *p, int rea
                                    .opaque = &v};
     struct session_options options = {.address = p->address, .trace_path = a->trace,
                                       .vmlinux = a->vmlinux, .modules = a->modules,
-                                      .until_client_leaves = true};
+                                      .until_client_leaves = true,
+                                      .sandboxed = !a->no_sandbox};
     char err[512];
     int status = EXIT_USAGE;
     struct timeline *t;
@@ -234,16 +270,20 @@ static int run_server(const struct debug_args *a, const struct place *p, int rea
     t = timeline_open(a->trace, &pc_board, &how, err, sizeof(err));
     if (t == NULL) {
         cli_error("%s", err);
-        return EXIT_USAGE;
+        return fail(ready);
     }
     options.timeline = t;
+    v.symbols = open(p->symbols, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     v.session = session_create(&options, err, sizeof(err));
-    if (v.session == NULL)
-        cli_error("debug: %s", err);
-    else if (a->no_sandbox || sandbox_enter() == 0) {
+    if (v.session == NULL) {
+        if (err[0] != '\0')
+            cli_error("debug: %s", err);
+    } else if (a->no_sandbox || sandbox_enter() == 0) {
         serve(a, &v, t);
         status = EXIT_DONE;
     }
+    if (status != EXIT_DONE)
+        fail(ready);
     session_destroy(v.session);
     timeline_destroy(t);
     return status;
@@ -263,25 +303,27 @@ static _Noreturn void become_server(const struct debug_args *a, const struct pla
 
 /* --- gdb --- */
 
-static int become_gdb(const struct debug_args *a, const struct place *p)
+static int become_gdb(const struct debug_args *a, const struct place *p, bool symbols)
 {
     char *args[MAX_GDB_ARGS + 16], source[128], connect[128], clean[256];
     int n = 0;
 
     snprintf(source, sizeof(source), "source %s", p->commands);
     snprintf(connect, sizeof(connect), "target remote %s", p->socket);
-    snprintf(clean, sizeof(clean), "python import shutil; shutil.rmtree('%s', True)", p->folder);
+    snprintf(clean, sizeof(clean), "python deja_remove_at_exit('%s')", p->folder);
     args[n++] = (char *)a->gdb;
     args[n++] = "-q";
     /* Before any file of the user's commands. */
     args[n++] = "-iex";
     args[n++] = source;
+    args[n++] = "-iex";
+    args[n++] = clean;
     if (a->vmlinux != NULL)
         args[n++] = (char *)a->vmlinux;
+    else if (symbols)
+        args[n++] = (char *)p->symbols;
     args[n++] = "-ex";
     args[n++] = connect;
-    args[n++] = "-ex";
-    args[n++] = clean;
     for (int i = 0; i < a->nmore; i++)
         args[n++] = a->more[i];
     args[n] = NULL;
@@ -309,9 +351,11 @@ static int start(const struct debug_args *a, const struct place *p)
     }
     close(ready[1]);
     waitpid(child, &status, 0);
-    if (read(ready[0], &answer, 1) == 1)
-        return become_gdb(a, p);
-    leave_place(p); /* the server has said why */
+    if (read(ready[0], &answer, 1) != 1)
+        cli_error("debug: the process that replays the recording has died");
+    else if (answer != FAILED)
+        return become_gdb(a, p, answer == READY_WITH_SYMBOLS);
+    leave_place(p);
     return EXIT_USAGE;
 }
 

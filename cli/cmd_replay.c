@@ -254,13 +254,15 @@ static bool interrupted(void *opaque)
 static int serve(const struct replay_args *a, struct gdb_printer *p, struct timeline *t)
 {
     struct session_options options = {.address = a->gdb, .timeline = t, .trace_path = a->path,
-                                      .vmlinux = a->vmlinux, .modules = a->modules};
+                                      .vmlinux = a->vmlinux, .modules = a->modules,
+                                      .sandboxed = !a->no_sandbox};
     char err[512];
     int status;
 
     p->session = session_create(&options, err, sizeof(err));
     if (p->session == NULL) {
-        cli_error("--gdb %s", err);
+        if (err[0] != '\0')
+            cli_error("--gdb %s", err);
         return EXIT_USAGE;
     }
     if (strcmp(a->gdb, "stdio") != 0)

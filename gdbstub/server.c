@@ -135,6 +135,14 @@ static bool client_is_done(const struct gdbstub_server *v)
            (gdbstub_leaving(v->stub) && !len);
 }
 
+static void lose_client(struct gdbstub_server *v, unsigned *events)
+{
+    drop_client(v);
+    *events |= GDBSTUB_SERVER_DISCONNECTED;
+    if (v->ended)
+        *events |= GDBSTUB_SERVER_ENDED;
+}
+
 /* Bytes in, if there are any, and bytes out. */
 static void serve(struct gdbstub_server *v, bool readable, unsigned *events)
 {
@@ -145,12 +153,8 @@ static void serve(struct gdbstub_server *v, bool readable, unsigned *events)
     there = !readable || receive(v, events);
     if (!send_output(v))
         there = false;
-    if (there && !client_is_done(v))
-        return;
-    drop_client(v);
-    *events |= GDBSTUB_SERVER_DISCONNECTED;
-    if (v->ended)
-        *events |= GDBSTUB_SERVER_ENDED;
+    if (!there || client_is_done(v))
+        lose_client(v, events);
 }
 
 /* ---- who comes while there is one ---- */
@@ -251,16 +255,19 @@ unsigned gdbstub_server_poll(struct gdbstub_server *v, int timeout_ms)
     struct pollfd fds[GDBSTUB_SERVER_FDS];
     unsigned events = attend(v);
     size_t n = gdbstub_server_pollfds(v, fds);
-    bool gone;
+    bool unheard;
 
     if (v->ended)
         return events;
     if (poll(fds, n, events ? 0 : timeout_ms) <= 0)
         return events;
-    gone = v->out.fd != v->in.fd && happened(fds, n, v->out.fd) & (POLLERR | POLLHUP | POLLNVAL);
+    unheard = v->out.fd != v->in.fd && happened(fds, n, v->out.fd) & ~POLLOUT;
     if (happened(fds, n, v->refused))
         serve_refused(v);
-    serve(v, happened(fds, n, v->in.fd) & ~POLLOUT || gone, &events);
+    if (unheard)
+        lose_client(v, &events); /* what it may still have said does not matter */
+    else
+        serve(v, happened(fds, n, v->in.fd) & ~POLLOUT, &events);
     if (happened(fds, n, v->listener.fd))
         accept_client(v, &events);
     return events;

@@ -3,6 +3,7 @@
 #include "packer.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +19,11 @@ struct ring {
 struct packer {
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t work; /* to_do has jobs, or quit */
+    pthread_cond_t work;    /* to_do has jobs, or quit */
+    pthread_cond_t started; /* running */
     struct ring to_do, done;
     bool busy;           /* the thread holds a job, which has a place in `done` */
+    bool running;
     bool quit;
 };
 
@@ -67,6 +70,8 @@ static void *work(void *opaque)
     struct pack_job job;
 
     pthread_mutex_lock(&p->lock);
+    p->running = true;
+    pthread_cond_signal(&p->started);
     while (!p->quit) {
         if (p->done.count == RING || !ring_pop(&p->to_do, &job)) {
             pthread_cond_wait(&p->work, &p->lock);
@@ -83,6 +88,34 @@ static void *work(void *opaque)
     return NULL;
 }
 
+/* Signals are the other threads'. Returns when the thread runs: what its start needs of the system may be
+ * out of reach a moment later. */
+static int start(struct packer *p)
+{
+    sigset_t all, before;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&p->thread, NULL, work, p);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0)
+        return -1;
+    pthread_mutex_lock(&p->lock);
+    while (!p->running)
+        pthread_cond_wait(&p->started, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+    return 0;
+}
+
+static void release(struct packer *p)
+{
+    pthread_cond_destroy(&p->started);
+    pthread_cond_destroy(&p->work);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
 struct packer *packer_create(void)
 {
     struct packer *p = calloc(1, sizeof(*p));
@@ -91,8 +124,9 @@ struct packer *packer_create(void)
         return NULL;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, NULL);
-    if (pthread_create(&p->thread, NULL, work, p) != 0) {
-        free(p);
+    pthread_cond_init(&p->started, NULL);
+    if (start(p) != 0) {
+        release(p);
         return NULL;
     }
     return p;
@@ -112,9 +146,7 @@ void packer_destroy(struct packer *p, void (*abandon)(void *opaque, struct pack_
     pthread_join(p->thread, NULL);
     while (ring_pop(&p->done, &job) || ring_pop(&p->to_do, &job))
         abandon(opaque, &job);
-    pthread_cond_destroy(&p->work);
-    pthread_mutex_destroy(&p->lock);
-    free(p);
+    release(p);
 }
 
 bool packer_give(struct packer *p, const struct pack_job *job)

@@ -9,7 +9,17 @@
 
 $icount, $vns and $tsc are registers: they work in every expression, in conditions too.
 """
+import atexit
+import shutil
+
 import gdb
+
+
+def deja_remove_at_exit(folder):
+    """The folder in which `deja debug` meets its gdb."""
+    atexit.register(shutil.rmtree, folder, True)
+    if hasattr(gdb.events, "gdb_exiting"):
+        gdb.events.gdb_exiting.connect(lambda event: shutil.rmtree(folder, True))
 
 
 def monitor(command):

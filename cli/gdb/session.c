@@ -44,7 +44,11 @@ static int open_stub(struct session *s, char *err, size_t errlen)
         return -1;
     }
     s->server = gdbstub_server_open(s->options.address, s->stub, err, errlen);
-    return s->server == NULL ? -1 : 0;
+    if (s->server == NULL)
+        return -1;
+    if (s->options.sandboxed)
+        gdbstub_server_keep_path(s->server);
+    return 0;
 }
 
 struct session *session_create(const struct session_options *options, char *err, size_t errlen)
@@ -72,7 +76,7 @@ struct session *session_create(const struct session_options *options, char *err,
 int session_open_live(struct session **out, struct live *live, const struct run_options *o)
 {
     struct session_options options = {
-        .address = o->gdb, .live = live, .stopped = o->stopped};
+        .address = o->gdb, .live = live, .stopped = o->stopped, .sandboxed = !o->no_sandbox};
     char err[512];
 
     *out = NULL;
@@ -161,6 +165,13 @@ bool session_interrupted(void *opaque)
     if (s->in_monitor)
         return client_speaks(s) || term_stop_asked();
     return listen_in(s, 0) || term_stop_asked();
+}
+
+const uint8_t *session_symbol_file(const struct session *s, size_t *len)
+{
+    const char *name = guest_symbols_exec_file(s->symbols);
+
+    return name == NULL ? NULL : guest_symbols_file(s->symbols, name, len);
 }
 
 void session_set_status(struct session *s, enum timeline_status status)

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <emu/machine.h>
 #include <replay/timeline.h>
@@ -31,7 +32,7 @@ struct session_options {
     const char *modules;       /* folder of .ko files; NULL: none */
     bool until_client_leaves;  /* a replay ends with its first client */
     bool stopped;              /* live: wait for a client before the first instruction (-S) */
-    bool quiet;                /* nothing on standard error but errors */
+    bool sandboxed;            /* the process will be in its sandbox: a socket's path stays behind */
 };
 
 struct run_options;
@@ -49,6 +50,8 @@ const char *session_address(const struct session *s);
 
 /* Looks for the guest's symbols where the timeline stands now. */
 void session_look(struct session *s);
+/* The ELF file of the guest's symbols, when it was made or is the kernel's own image; NULL: none. */
+const uint8_t *session_symbol_file(const struct session *s, size_t *len);
 /* What the timeline's last move came to: what a client that connects is told. */
 void session_set_status(struct session *s, enum timeline_status status);
 

@@ -23,6 +23,7 @@ for word in $(cat /proc/cmdline); do
     guest.pvpanic=*) insmod /lib/pvpanic-${word#*=}.ko; insmod /lib/pvpanic-mmio-${word#*=}.ko ;;
     guest.panic) echo c > /proc/sysrq-trigger ;;
     guest.kaslr) head -n 2000 /proc/kallsyms | grep -w _text; poweroff -f ;;
+    guest.kallsyms) cat /proc/kallsyms; poweroff -f ;;
     guest.work) seq 1 20000 | md5sum; dmesg | md5sum; poweroff -f ;;
     esac
 done
