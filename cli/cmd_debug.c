@@ -5,7 +5,7 @@
  *
  * Two processes. A grandchild, in a session of its own so that Ctrl-C is gdb's alone, opens the trace,
  * goes to the place, and serves on a socket in a private folder; when it is ready this process becomes
- * gdb. The server ends with its client.
+ * gdb. The server ends with its client, or with the gdb that never was one.
  */
 #include "cli.h"
 
@@ -259,6 +259,7 @@ static int run_server(const struct debug_args *a, const struct place *p, int rea
     struct session_options options = {.address = p->address, .trace_path = a->trace,
                                       .vmlinux = a->vmlinux, .modules = a->modules,
                                       .until_client_leaves = true,
+                                      .client_pipe = ready,
                                       .sandboxed = !a->no_sandbox};
     char err[512];
     int status = EXIT_USAGE;
@@ -359,7 +360,7 @@ static int start(const struct debug_args *a, const struct place *p)
     if (read(ready[0], &answer, 1) != 1)
         cli_error("debug: the process that replays the recording has died");
     else if (answer != FAILED)
-        return become_gdb(a, p, answer == READY_WITH_SYMBOLS);
+        return become_gdb(a, p, answer == READY_WITH_SYMBOLS); /* which keeps ready[0] while it lives */
     leave_place(p);
     return EXIT_USAGE;
 }

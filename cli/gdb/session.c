@@ -199,14 +199,17 @@ static struct pollfd stop_fd(void)
     return (struct pollfd){.fd = term_stop_fd(), .events = POLLIN};
 }
 
-/* Waits for the client's next word, or a signal. */
+/* Waits for the client's next word, or a signal, or the end of who was to become the client. */
 static void wait_for_client(struct session *s, int timeout_ms)
 {
-    struct pollfd fds[GDBSTUB_SERVER_FDS + 1];
+    struct pollfd fds[GDBSTUB_SERVER_FDS + 2];
     size_t n = gdbstub_server_pollfds(s->server, fds);
 
-    fds[n] = stop_fd();
-    poll(fds, (nfds_t)n + 1, timeout_ms);
+    fds[n++] = stop_fd();
+    fds[n++] = (struct pollfd){.fd = s->options.client_pipe != 0 ? s->options.client_pipe : -1};
+    poll(fds, (nfds_t)n, timeout_ms);
+    if (fds[n - 1].revents & POLLERR)
+        s->killed = true;
     listen_in(s, 0);
 }
 
