@@ -261,6 +261,7 @@ static int run_server(const struct debug_args *a, const struct place *p, int rea
     struct session_options options = {.address = p->address, .trace_path = a->trace,
                                       .vmlinux = a->vmlinux, .modules = a->modules,
                                       .until_client_leaves = true,
+                                      .owner_fd = ready,
                                       .sandboxed = !a->no_sandbox};
     char err[512];
     int status = EXIT_USAGE;
@@ -272,6 +273,8 @@ static int run_server(const struct debug_args *a, const struct place *p, int rea
         cli_error("%s", err);
         return fail(ready);
     }
+    if (timeline_index_note(t) != NULL)
+        cli_error("%s", timeline_index_note(t));
     options.timeline = t;
     v.symbols = open(p->symbols, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     v.session = session_create(&options, err, sizeof(err));

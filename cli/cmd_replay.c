@@ -298,6 +298,8 @@ static int replay_under_gdb(const struct replay_args *a)
         cli_error("%s", err);
         return EXIT_USAGE;
     }
+    if (timeline_index_note(t) != NULL)
+        cli_error("%s", timeline_index_note(t));
     printer.timeline = t;
     player_set_outputs(timeline_player(t),
                        &(struct machine_observer){.serial_out = on_gdb_serial, .opaque = &printer});

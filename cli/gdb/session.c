@@ -202,12 +202,17 @@ static struct pollfd stop_fd(void)
 /* Waits for the client's next word, or a signal. */
 static void wait_for_client(struct session *s, int timeout_ms)
 {
-    struct pollfd fds[GDBSTUB_SERVER_FDS + 1];
-    size_t n = gdbstub_server_pollfds(s->server, fds);
+    struct pollfd fds[GDBSTUB_SERVER_FDS + 2];
+    size_t n = gdbstub_server_pollfds(s->server, fds), owner;
 
-    fds[n] = stop_fd();
-    poll(fds, (nfds_t)n + 1, timeout_ms);
+    fds[n++] = stop_fd();
+    owner = n;
+    if (s->options.owner_fd > 0)
+        fds[n++] = (struct pollfd){.fd = s->options.owner_fd};
+    poll(fds, (nfds_t)n, timeout_ms);
     listen_in(s, 0);
+    if (n > owner && (fds[owner].revents & (POLLERR | POLLHUP)))
+        s->killed = true;
 }
 
 int session_replay(struct session *s)
