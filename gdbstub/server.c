@@ -264,8 +264,8 @@ unsigned gdbstub_server_poll(struct gdbstub_server *v, int timeout_ms)
     unheard = v->out.fd != v->in.fd && happened(fds, n, v->out.fd) & ~POLLOUT;
     if (happened(fds, n, v->refused))
         serve_refused(v);
-    if (unheard)
-        lose_client(v, &events); /* what it may still have said does not matter */
+    if (unheard && !happened(fds, n, v->in.fd))
+        lose_client(v, &events); /* after the last that it said, which may be to kill */
     else
         serve(v, happened(fds, n, v->in.fd) & ~POLLOUT, &events);
     if (happened(fds, n, v->listener.fd))
