@@ -185,6 +185,7 @@ void stub_remove_all_points(struct gdbstub *s)
 bool gdbstub_should_stop(struct gdbstub *s, const struct gdbstub_point *at, gdbstub_thread thread)
 {
     const struct stub_point *point = find_point(s, at);
+    unsigned steps = STUB_CONDITION_STEPS;
     size_t i = 0;
 
     if (!point || !point->nconditions_bytes)
@@ -195,7 +196,7 @@ bool gdbstub_should_stop(struct gdbstub *s, const struct gdbstub_point *at, gdbs
 
         memcpy(&len, point->conditions + i, LENGTH_BYTES);
         i += LENGTH_BYTES;
-        if (!stub_evaluate(s, thread, point->conditions + i, len, &value) || value)
+        if (!stub_evaluate(s, thread, point->conditions + i, len, &steps, &value) || value)
             return true;
         i += len;
     }

@@ -20,6 +20,7 @@
 #define STUB_MAX_THREADS     65536u
 #define STUB_MAX_POINTS      4096u
 #define STUB_CONDITION_BYTES (1u << 20)
+#define STUB_CONDITION_STEPS 16384u /* of all conditions of a point, at one hit */
 #define STUB_MAX_FILES       8u
 #define STUB_MAX_PATH        4096u
 #define STUB_SCAN_MAX        (256u << 20) /* what one qSearch or qCRC looks at */
@@ -189,9 +190,9 @@ stub_handler stub_search_memory, stub_crc_memory;
 stub_handler stub_insert_point, stub_remove_point;
 void stub_remove_all_points(struct gdbstub *s);
 
-/* agent.c: false if the expression cannot be evaluated */
+/* agent.c: false if the expression cannot be evaluated. Each instruction takes one of the steps. */
 bool stub_evaluate(struct gdbstub *s, gdbstub_thread thread, const uint8_t *code, size_t len,
-                   uint64_t *value);
+                   unsigned *steps_left, uint64_t *value);
 
 /* resume.c */
 stub_handler stub_continue, stub_continue_signal, stub_step, stub_step_signal;

@@ -137,13 +137,11 @@ int main(int argc, char **argv)
     struct gdbstub *s = gdbstub_create(&target, NULL);
     struct gdbstub_server *v = s ? gdbstub_server_open(address, s, err, sizeof(err)) : NULL;
     struct gdbstub_stop stop;
-    if (!v)
-        return fprintf(stderr, "%s\n", err), 1;
-    fprintf(stderr, "target remote %s\n", gdbstub_server_address(v));
-    while (!(gdbstub_server_poll(v, gdbstub_running(s) ? 0 : -1) & GDBSTUB_SERVER_ENDED))
+    fprintf(stderr, v ? "target remote %s\n" : "%s\n", v ? gdbstub_server_address(v) : err);
+    while (v && !(gdbstub_server_poll(v, gdbstub_running(s) ? 0 : -1) & GDBSTUB_SERVER_ENDED))
         if (gdbstub_running(s) && run(s, &stop))
             gdbstub_stopped(s, &stop);
     gdbstub_server_close(v);
     gdbstub_destroy(s);
-    return 0;
+    return !v;
 }

@@ -203,40 +203,41 @@ static void commands_are_left_to_the_client(void **state)
 
 /* ---- agent expressions ---- */
 
-/* Whether the code's result equals `want`: the code is put before "const64 want, equal, end". */
-static void gives(const char *code, uint64_t want)
+static void set_condition(const char *code, const char *rest)
 {
     char packet[512];
 
-    snprintf(packet, sizeof(packet), "Z0,1000,1;X%zx,%s25%016llx130e27", strlen(code) / 2 + 12, code,
-             (unsigned long long)want);
+    sprintf(packet, "Z0,1000,1;X%zx,", (strlen(code) + strlen(rest)) / 2);
+    strcat(packet, code);
+    strcat(packet, rest);
     assert_string_equal(ask(packet), "OK");
+}
+
+/* "const64 want, equal, log_not, end" makes zero of the right result, and one of another. */
+static void gives(const char *code, uint64_t want)
+{
+    char rest[64];
+
+    sprintf(rest, "25%016llx130e27", (unsigned long long)want);
+    set_condition(code, rest);
     if (stops())
         fail_msg("%s is not %llx", code, (unsigned long long)want);
-    /* And not by chance: with another value it stops. */
-    snprintf(packet, sizeof(packet), "Z0,1000,1;X%zx,%s25%016llx130e27", strlen(code) / 2 + 12, code,
-             (unsigned long long)want + 1);
-    ask(packet);
+    sprintf(rest, "25%016llx130e27", (unsigned long long)want + 1);
+    set_condition(code, rest);
     assert_true(stops());
 }
 
 /* The code leaves zero, if it can be evaluated; so that only what cannot be stops. */
 static void faults(const char *code)
 {
-    char packet[512];
-
-    snprintf(packet, sizeof(packet), "Z0,1000,1;X%zx,%s", strlen(code) / 2, code);
-    assert_string_equal(ask(packet), "OK");
+    set_condition(code, "");
     if (!stops())
         fail_msg("%s can be evaluated", code);
 }
 
 static void gives_zero(const char *code)
 {
-    char packet[512];
-
-    snprintf(packet, sizeof(packet), "Z0,1000,1;X%zx,%s", strlen(code) / 2, code);
-    assert_string_equal(ask(packet), "OK");
+    set_condition(code, "");
     if (stops())
         fail_msg("%s stops", code);
 }
@@ -438,6 +439,24 @@ static void endless_loop_ends(void **state)
     faults("210000");
 }
 
+/* Ten loops of five rounds are fine, thousands of them take too long. */
+static void conditions_share_their_steps(void **state)
+{
+    static char packet[65536];
+    static const char loop[] = "Xa,22052201032820000227";
+    int n = sprintf(packet, "Z0,1000,1;");
+
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        n += sprintf(packet + n, "%s", loop);
+    assert_string_equal(ask(packet), "OK");
+    assert_false(stops());
+    while (n < 60000)
+        n += sprintf(packet + n, "%s", loop);
+    assert_string_equal(ask(packet), "OK");
+    assert_true(stops());
+}
+
 static void code_without_an_end_cannot_be_evaluated(void **state)
 {
     (void)state;
@@ -527,6 +546,7 @@ int main(void)
         TEST(stack_overrun_cannot_be_evaluated),
         TEST(jumps),
         TEST(endless_loop_ends),
+        TEST(conditions_share_their_steps),
         TEST(code_without_an_end_cannot_be_evaluated),
         TEST(other_instructions_cannot_be_evaluated),
         TEST(comparison_by_gdb),
