@@ -5,8 +5,6 @@
  */
 #include "stub_internal.h"
 
-#define SIGKILL_NUMBER 9
-
 void stub_extend(struct gdbstub *s, struct stub_cursor *c)
 {
     (void)c;
@@ -21,6 +19,7 @@ static bool restart(struct gdbstub *s)
     if (s->target.restart(s->user) < 0)
         return false;
     stub_set_stop(s, &at_start);
+    s->killed = false;
     return true;
 }
 
@@ -59,16 +58,18 @@ static void leave(struct gdbstub *s)
     s->leaving = !s->extended;
 }
 
+/* The next client finds the target where it was left. */
 static void kill_target(struct gdbstub *s)
 {
-    static const struct gdbstub_stop killed = {.kind = GDBSTUB_STOP_TERMINATED,
-                                               .signal = SIGKILL_NUMBER};
+    static const struct gdbstub_stop left = {.kind = GDBSTUB_STOP_SIGNAL};
 
+    if (s->running)
+        stub_set_stop(s, &left);
     s->running = false;
     s->reply_due = false;
     if (s->target.kill)
         s->target.kill(s->user);
-    stub_set_stop(s, &killed);
+    s->killed = true;
     leave(s);
 }
 

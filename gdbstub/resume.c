@@ -41,7 +41,7 @@ static void go(struct gdbstub *s, size_t first)
 {
     struct gdbstub_resume how = {s->actions, s->nthreads, first};
 
-    if (s->target.resume(s->user, &how) < 0) {
+    if (s->killed || s->target.resume(s->user, &how) < 0) {
         stub_error(s, STUB_EPERM);
         return;
     }

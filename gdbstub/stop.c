@@ -14,6 +14,7 @@
 #include "stub_internal.h"
 
 #define SIGTRAP_NUMBER 5
+#define SIGKILL_NUMBER 9
 #define CONSOLE_CHUNK  4096u
 
 static void put_expedited(struct gdbstub *s, gdbstub_thread thread)
@@ -76,6 +77,11 @@ void stub_put_stop(struct gdbstub *s)
 {
     uint8_t signal = s->stop.signal ? s->stop.signal : SIGTRAP_NUMBER;
 
+    if (s->killed) {
+        stub_put_text(&s->reply, "X");
+        stub_put_byte(&s->reply, SIGKILL_NUMBER);
+        return;
+    }
     if (s->stop.kind == GDBSTUB_STOP_EXITED) {
         stub_put_text(&s->reply, "W");
         stub_put_byte(&s->reply, s->stop.code);

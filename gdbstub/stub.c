@@ -36,7 +36,7 @@ static void reset_protocol(struct gdbstub *s)
     s->input.state = STUB_IDLE;
     s->output.len = s->output_sent = 0;
     s->last.len = 0;
-    s->failed = s->leaving = false;
+    s->failed = s->leaving = s->killed = false;
     s->no_ack = s->no_ack_next = s->extended = false;
     s->wants_swbreak = s->wants_hwbreak = s->wants_exec = false;
     s->reply_due = false;

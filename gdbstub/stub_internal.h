@@ -138,6 +138,7 @@ struct gdbstub {
     bool extended;            /* "!" */
     bool wants_swbreak, wants_hwbreak, wants_exec;
     bool leaving;
+    bool killed; /* as this client sees it: the target itself stands where it did */
 
     bool running;
     bool reply_due; /* the client waits for a stop reply */

@@ -434,6 +434,7 @@ static void extended_client_stays_after_the_end(void **state)
     assert_string_equal(ask("vKill;1"), "OK");
     assert_false(gdbstub_leaving(fake.stub));
     assert_string_equal(ask("?"), "X09");
+    assert_string_equal(ask("c"), "E01");
     assert_string_equal(ask("vRun;2f61"), "T05" EXPEDITED);
     assert_int_equal(fake.restarts, 1);
     assert_string_equal(ask("?"), "T05" EXPEDITED);
@@ -474,6 +475,18 @@ static void target_may_lack_all_that_is_optional(void **state)
     gdbstub_disconnected(fake.stub);
     gdbstub_connected(fake.stub);
     ask_for_nothing("k");
+}
+
+static void killed_target_is_there_for_the_next_client(void **state)
+{
+    (void)state;
+    ask_for_nothing("c");
+    ask_for_nothing("k");
+    stop_as(GDBSTUB_STOP_WRITE_WATCH); /* comes too late */
+    gdbstub_disconnected(fake.stub);
+    gdbstub_connected(fake.stub);
+    assert_string_equal(ask("?"), "T05" EXPEDITED);
+    expect_resume("c", GDBSTUB_CONTINUE, 0);
 }
 
 static void attaching_is_not_possible(void **state)
@@ -520,6 +533,7 @@ int main(void)
         TEST(vkill_has_one),
         TEST(extended_client_stays_after_the_end),
         TEST(target_may_lack_all_that_is_optional),
+        TEST(killed_target_is_there_for_the_next_client),
         TEST(attaching_is_not_possible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
