@@ -8,8 +8,8 @@
  * register that cannot be read, and more instructions than are left of STUB_CONDITION_STEPS make an
  * expression one that cannot be evaluated.
  *
- * Where the manual leaves a result open: arithmetic wraps; the most negative number divided by -1 is
- * itself; shifts by 64 or more leave nothing, or only the sign.
+ * Where the manual leaves a result open: arithmetic wraps; the most negative number divided by -1
+ * is itself; shifts by 64 or more leave nothing, or only the sign.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Beginning again, leaving and ending (GDB manual, E.2: !, R, vRun, vAttach, D, k, vKill). In extended
- * mode a client may go on after the end of what it debugged, so that the connection stays.
+ * Beginning again, leaving and ending (GDB manual, E.2: !, R, vRun, vAttach, D, k, vKill). In
+ * extended mode a client may go on after the end of what it debugged, so that the connection stays.
  */
 #include "stub_internal.h"
 

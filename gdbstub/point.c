@@ -4,9 +4,9 @@
  *
  *     Z0,addr,kind[;Xlen,bytecode[Xlen,bytecode..]]..[;cmds:..]
  *
- * A point is what its type, address and kind say; the same one again brings new conditions. It stops
- * the target if one of them is not zero. Commands to be run by the stub are not announced; a client
- * that sends some gets an ordinary breakpoint, and may run them itself.
+ * A point is what its type, address and kind say; the same one again brings new conditions. It
+ * stops the target if one of them is not zero. Commands to be run by the stub are not announced; a
+ * client that sends some gets an ordinary breakpoint, and may run them itself.
  */
 #include <stdlib.h>
 #include <string.h>

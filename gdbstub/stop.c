@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why the target stands where it does (GDB manual, E.3 "Stop Reply Packets"), and text for the user,
- * which may be shown while it does not (O).
+ * Why the target stands where it does (GDB manual, E.3 "Stop Reply Packets"), and text for the
+ * user, which may be shown while it does not (O).
  *
  *     T sig [register:value;..] thread:id; [reason]     W code     X signal
  *
@@ -102,7 +102,8 @@ void stub_put_stop(struct gdbstub *s)
     put_reason(s);
 }
 
-/* One that is asked about while the target runs, by a client that found it so, is stopped for that. */
+/* One that is asked about while the target runs, by a client that found it so, is stopped for that.
+ */
 void stub_why_stopped(struct gdbstub *s, struct stub_cursor *c)
 {
     (void)c;

@@ -20,8 +20,7 @@ static bool registers_are_valid(const struct gdbstub_target *t)
     for (unsigned i = 0; i < t->nexpedite; i++)
         if (!t->expedite || t->expedite[i] >= t->nregisters)
             return false;
-    return !t->has_pc ||
-           (t->pc_register < t->nregisters && t->register_bytes[t->pc_register] <= 8);
+    return !t->has_pc || (t->pc_register < t->nregisters && t->register_bytes[t->pc_register] <= 8);
 }
 
 static bool target_is_valid(const struct gdbstub_target *t)

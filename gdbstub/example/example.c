@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A toy computer for gdb: six i386 instructions, 4 KiB of memory, and a copy of all that from before
- * each step, by which it also runs backwards. With the library installed:
+ * A toy computer for gdb: six i386 instructions, 4 KiB of memory, and a copy of all that from
+ * before each step, by which it also runs backwards. With the library installed:
  *     cc example.c -o example $(pkg-config --cflags --libs gdbstub)
  *     ./example tcp:1234 &
  *     gdb -ex 'target remote :1234'          or: gdb -ex 'target remote | ./example stdio'
- * Try: display/i $pc, stepi, watch *(int *)0x200, continue, reverse-stepi, break *0x10b if $ecx == 2.
+ * Try: display/i $pc, stepi, watch *(int *)0x200, continue, reverse-stepi, break *0x10b if $ecx==2
  */
 #include <stdio.h>
 #include <string.h>

@@ -7,14 +7,14 @@
  *
  * The first byte says how: bit 0 leaves acknowledgements on (checksums count then, so that most
  * mutations stop at the door), bit 1 takes what is optional from the target, bit 2 makes it
- * big-endian with 4-byte addresses; the rest is a seed for the sizes of the pieces in which the bytes
- * arrive and for how the target stops when it runs.
+ * big-endian with 4-byte addresses; the rest is a seed for the sizes of the pieces in which the
+ * bytes arrive and for how the target stops when it runs.
  *
  * What must hold: output is acknowledgements and packets with good checksums, without bare special
- * bytes and no longer than announced; no more packets than were asked for; the target is resumed only
- * when it stands and interrupted only when it runs, with actions that move something; callbacks get
- * registers, threads and lengths that exist; points that a client inserted are gone with it; and the
- * next client is served.
+ * bytes and no longer than announced; no more packets than were asked for; the target is resumed
+ * only when it stands and interrupted only when it runs, with actions that move something;
+ * callbacks get registers, threads and lengths that exist; points that a client inserted are gone
+ * with it; and the next client is served.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a fuzz target without a fuzzer: over a corpus, and over seeded mutations of it, the same ones
- * every time.
+ * Runs a fuzz target without a fuzzer: over a corpus, and over seeded mutations of it, the same
+ * ones every time.
  *
  *     program CORPUS SEED COUNT [FIRST]
  *
- * Runs COUNT inputs from number FIRST on (0). The first ones are the corpus' files in the order of their
- * names; each later one is made from SEED and its number alone. The inputs are run in a child process,
- * so that whatever ends it, the command that repeats just that input can be printed.
+ * Runs COUNT inputs from number FIRST on (0). The first ones are the corpus' files in the order of
+ * their names; each later one is made from SEED and its number alone. The inputs are run in a child
+ * process, so that whatever ends it, the command that repeats just that input can be printed.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -20,9 +20,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MAX_FILES 4096u
+#define MAX_FILES   4096u
 #define INPUT_BYTES (1u << 16)
-#define MAX_STEPS 8u /* mutations of one input */
+#define MAX_STEPS   8u /* mutations of one input */
 
 struct input {
     uint8_t *data;

@@ -7,7 +7,8 @@
 
 static void stop_as(enum gdbstub_stop_kind kind)
 {
-    struct gdbstub_stop stop = {.kind = kind, .thread = 1, .address = 0x1234, .path = "/a", .code = 7};
+    struct gdbstub_stop stop = {
+        .kind = kind, .thread = 1, .address = 0x1234, .path = "/a", .code = 7};
 
     gdbstub_stopped(fake.stub, &stop);
 }
@@ -15,7 +16,8 @@ static void stop_as(enum gdbstub_stop_kind kind)
 /* The T packets of these tests carry registers 0 and 2. */
 #define EXPEDITED "0:0000000000000000;2:00000000;thread:1;"
 
-static void expect_action(size_t i, gdbstub_thread thread, enum gdbstub_action action, uint8_t signal)
+static void expect_action(size_t i, gdbstub_thread thread, enum gdbstub_action action,
+                          uint8_t signal)
 {
     assert_true(i < fake.how.nactions);
     assert_int_equal(fake.actions[i].thread, thread);
@@ -80,8 +82,10 @@ static void address_follows_the_targets_byte_order(void **state)
 
 static void wrong_ways_to_go_on_are_errors(void **state)
 {
-    static const char *const wrong[] = {"cx", "c1;", "C", "C100", "C05,", "C05;x", "sx", "S", "vCont;", "vCont;x",
-                                        "vCont;c:", "vCont;c:x", "vCont;C", "vCont;Cfff", "vCont;r1", "vCont;r1,",
+    static const char *const wrong[] = {"cx",        "c1;",        "C",        "C100",
+                                        "C05,",      "C05;x",      "sx",       "S",
+                                        "vCont;",    "vCont;x",    "vCont;c:", "vCont;c:x",
+                                        "vCont;C",   "vCont;Cfff", "vCont;r1", "vCont;r1,",
                                         "vCont;c:9", "vCont;s:1;", "vCont;c1", "vCont;c:100000000"};
 
     (void)state;
@@ -447,10 +451,23 @@ static void extended_client_stays_after_the_end(void **state)
 
 static void target_may_lack_all_that_is_optional(void **state)
 {
-    static const char *const none[] = {"R00", "vRun;", "Z0,1000,1", "z0,1000,1", "bs", "bc", "qOffsets",
-                                       "vFile:open:2f61,0,0", "vFile:setfs:0", "vFile:close:0", "vFile:fstat:0",
-                                       "vFile:pread:0,1,0", "vFile:readlink:2f", "vFile:unlink:2f", "qRcmd,30",
-                                       "qXfer:features:read:target.xml:0,100", "qDeja.now"};
+    static const char *const none[] = {"R00",
+                                       "vRun;",
+                                       "Z0,1000,1",
+                                       "z0,1000,1",
+                                       "bs",
+                                       "bc",
+                                       "qOffsets",
+                                       "vFile:open:2f61,0,0",
+                                       "vFile:setfs:0",
+                                       "vFile:close:0",
+                                       "vFile:fstat:0",
+                                       "vFile:pread:0,1,0",
+                                       "vFile:readlink:2f",
+                                       "vFile:unlink:2f",
+                                       "qRcmd,30",
+                                       "qXfer:features:read:target.xml:0,100",
+                                       "qDeja.now"};
     const struct gdbstub_target t = {
         .struct_size = sizeof(t),
         .register_bytes = fake_target.register_bytes,

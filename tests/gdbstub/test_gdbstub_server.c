@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server, with clients that behave and others that do not. Client and server are one process, or
- * two for stdio; what one waits for is what the other did, never time.
+ * The server, with clients that behave and others that do not. Client and server are one process,
+ * or two for stdio; what one waits for is what the other did, never time.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -174,10 +174,12 @@ static void wrong_addresses_are_named(void **state)
     assert_string_equal(refusal("tcp:x"), "tcp:x: a port is a number from 0 to 65535");
     assert_string_equal(refusal("tcp:65536"), "tcp:65536: a port is a number from 0 to 65535");
     assert_string_equal(refusal("tcp:-1"), "tcp:-1: a port is a number from 0 to 65535");
-    assert_string_equal(refusal("tcp:localhost:"), "tcp:localhost:: a port is a number from 0 to 65535");
+    assert_string_equal(refusal("tcp:localhost:"),
+                        "tcp:localhost:: a port is a number from 0 to 65535");
     assert_string_equal(refusal("tcp:::1:80"),
                         "tcp:::1:80: an IPv6 address is written in brackets: tcp:[::1]:1234");
-    assert_string_equal(refusal("tcp:[::1:80"), "tcp:[::1:80: the bracket is not closed before the port");
+    assert_string_equal(refusal("tcp:[::1:80"),
+                        "tcp:[::1:80: the bracket is not closed before the port");
     assert_string_equal(refusal("tcp:192.0.2.1:0"),
                         "tcp:192.0.2.1:0: this machine does not have that address");
     assert_string_equal(refusal("unix:"), "unix:: there is no path");
@@ -300,7 +302,8 @@ static void client_is_served_by_path(void **state)
     client_is_served(connect_path);
 }
 
-/* A packet in small pieces is not held back: accepted sockets inherit that from the listening one. */
+/* A packet in small pieces is not held back: accepted sockets inherit that from the listening one.
+ */
 static void sockets_do_not_delay(void **state)
 {
     struct pollfd fds[GDBSTUB_SERVER_FDS];
@@ -713,9 +716,10 @@ static void stdio_gets_large_replies_through_a_pipe(void **state)
 
 static bool give_up_system_calls(void)
 {
-    const int needed[] = {SCMP_SYS(poll),   SCMP_SYS(accept4), SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(close),
-                          SCMP_SYS(brk),    SCMP_SYS(mmap),    SCMP_SYS(munmap),   SCMP_SYS(mremap), SCMP_SYS(madvise),
-                          SCMP_SYS(futex), SCMP_SYS(exit_group)};
+    const int needed[] = {SCMP_SYS(poll),    SCMP_SYS(accept4), SCMP_SYS(recvfrom),
+                          SCMP_SYS(sendto),  SCMP_SYS(close),   SCMP_SYS(brk),
+                          SCMP_SYS(mmap),    SCMP_SYS(munmap),  SCMP_SYS(mremap),
+                          SCMP_SYS(madvise), SCMP_SYS(futex),   SCMP_SYS(exit_group)};
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
     bool good = ctx != NULL;
 
