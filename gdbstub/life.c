@@ -14,10 +14,13 @@ void stub_extend(struct gdbstub *s, struct stub_cursor *c)
 
 static bool restart(struct gdbstub *s)
 {
-    static const struct gdbstub_stop at_start = {.kind = GDBSTUB_STOP_SIGNAL};
+    struct gdbstub_stop at_start = {.kind = GDBSTUB_STOP_SIGNAL};
 
     if (s->target.restart(s->user) < 0)
         return false;
+    stub_list_threads(s);
+    if (s->nthreads)
+        at_start.thread = s->threads[0];
     stub_set_stop(s, &at_start);
     s->killed = false;
     return true;

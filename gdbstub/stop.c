@@ -128,6 +128,7 @@ bool stub_set_stop(struct gdbstub *s, const struct gdbstub_stop *stop)
     s->stop = *stop;
     s->stop.path = path;
     stub_settle_thread(s, stop->thread);
+    s->stop.thread = s->general; /* so that it stays the same one, whichever the client selects */
     return path || !stop->path;
 }
 

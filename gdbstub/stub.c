@@ -92,6 +92,7 @@ void gdbstub_connected(struct gdbstub *s)
 {
     reset_protocol(s);
     stub_settle_thread(s, s->stop.thread);
+    s->stop.thread = s->general;
 }
 
 void gdbstub_disconnected(struct gdbstub *s)

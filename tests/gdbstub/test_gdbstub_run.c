@@ -254,6 +254,17 @@ static void thread_that_stopped_is_the_current_one(void **state)
     assert_string_equal(ask("p2"), "77000000");
 }
 
+static void stop_stays_that_of_its_thread(void **state)
+{
+    (void)state;
+    fake.nthreads = 2;
+    ask("Hg2");
+    assert_string_equal(ask("?"), "T05" EXPEDITED);
+    ask("Hg2");
+    assert_string_equal(ask("vRun;"), "T05" EXPEDITED);
+    assert_string_equal(ask("qC"), "QC1");
+}
+
 static void unavailable_registers_are_not_sent_along(void **state)
 {
     (void)state;
@@ -532,6 +543,7 @@ int main(void)
         TEST(reasons_that_were_not_asked_for_are_left_out),
         TEST(question_before_anything_ran_has_an_answer),
         TEST(thread_that_stopped_is_the_current_one),
+        TEST(stop_stays_that_of_its_thread),
         TEST(unavailable_registers_are_not_sent_along),
         TEST(stop_of_what_does_not_run_is_ignored),
         TEST(exec_without_a_path_is_told),

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """The real gdb against the example computer, over each transport.
 
-    test_with_gdb.py EXAMPLE [unittest arguments]
+    test_with_gdb.py EXAMPLE RICH [unittest arguments]
 
-What the computer runs is in gdbstub/example/example.c: a loop that counts to 5 at 0x200.
+What the computer runs is in gdbstub/example/example.c: a loop that counts to 5 at 0x200. RICH is a
+target that has all the rest (rich_target.c).
 """
 import os
 import re
@@ -17,6 +18,7 @@ import tempfile
 import unittest
 
 EXAMPLE = ""
+RICH = ""
 TIMEOUT = 60
 
 
@@ -183,15 +185,75 @@ class Debugging(WithGdb):
         self.check(self.stdio("info threads"), r"^\* 1 +Thread 1 ")
 
 
+class Everything(WithGdb):
+    def rich(self, *commands, extended=False):
+        target = f"| exec {RICH} stdio {EXAMPLE} 2>/dev/null"
+        if not extended:
+            return gdb(target, *commands)
+        args = [arg.replace("target remote |", "target extended-remote |")
+                for arg in gdb_command(target, *commands)]
+        return subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT).stdout
+
+    def reason(self, name, *patterns, before=()):
+        output = self.rich(*before, f"monitor next {name}", "continue")
+        self.check(output, f"the next stop is {name}", "said while running", *patterns)
+
+    def test_threads_have_names(self):
+        output = self.rich("info threads", "thread 2", "p/x $rip", "set $rip = 5", "p/x $rip",
+                           "thread 1", "p/x $rip")
+        self.check(output, r'^\* 1 +Thread 1 "CPU 0" \(running, CPL 0\)',
+                   r'^  2 +Thread 2 "CPU <1>" \(halted & idle\)', r"= 0x10100$", r"= 0x5$",
+                   r"= 0x10000$")
+
+    def test_executable_is_read_from_the_target_and_moved(self):
+        output = self.rich("info address main", "info files")
+        self.check(output, r"Reading symbols from target:/prog",
+                   r"main. is a function at address 0x7[0-9a-f]{6}\.")
+
+    def test_memory_map(self):
+        self.check(self.rich("info mem", "x/x 0x19000"), r"0x0*10000 +\t?0x0*18000 rw",
+                   r"Cannot access memory at address 0x19000")
+
+    def test_monitor_error(self):
+        self.check(self.rich("monitor nonsense", "p 1"), r"no such command", r"Rcmd", r"= 1$")
+
+    def test_access_watchpoints(self):
+        self.reason("rwatch", r"hit Hardware read watchpoint 1",
+                    before=["rwatch *(int *)0x10040"])
+        self.reason("awatch", r"hit Hardware access \(read/write\) watchpoint 1",
+                    before=["awatch *(int *)0x10040"])
+
+    def test_library_event(self):
+        self.reason("library", r"Stopped due to shared library event",
+                    before=["set stop-on-solib-events 1"])
+
+    def test_exec_event(self):
+        self.reason("exec", r"is executing new program: /nowhere")
+
+    def test_exit_and_death(self):
+        self.reason("exited", r"exited with code 07")
+        self.reason("terminated", r"terminated with signal SIGTRAP")
+
+    def test_history_ends(self):
+        self.reason("begin", r"No more reverse-execution history")
+        self.reason("end", r"No more reverse-execution history")
+
+    def test_killed_target_is_run_again(self):
+        output = self.rich("stepi", "p/x $rip", "kill", "set remote exec-file /prog", "run",
+                           "p/x $rip", "stepi", "p/x $rip", extended=True)
+        self.check(output, r"= 0x10001$", r"killed", r"= 0x10000$", r"= 0x10001$")
+
+
 def main():
-    global EXAMPLE
-    if len(sys.argv) < 2:
+    global EXAMPLE, RICH
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    EXAMPLE = os.path.abspath(sys.argv[1])
+    EXAMPLE, RICH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
     if not shutil.which("gdb"):
         print("there is no gdb")
         sys.exit(77) # a skip, to meson
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
 
 
 if __name__ == "__main__":
