@@ -24,6 +24,7 @@
 #include "server_internal.h"
 
 #define RECEIVE_BYTES 65536u
+#define LAST_READS    8u /* of a client that may have left */
 
 struct server_end {
     int fd;         /* -1: none */
@@ -36,6 +37,7 @@ struct gdbstub_server {
     bool keep_path;
     struct server_end in, out; /* the client; the same fd for sockets */
     int refused;               /* a client that is being sent away; -1: none */
+    bool told;                 /* it has been answered already */
     bool begun, ended;         /* stdio: that it is there was said; that it is gone */
     uint8_t buffer[RECEIVE_BYTES];
 };
@@ -157,6 +159,19 @@ static void serve(struct gdbstub_server *v, bool readable, unsigned *events)
         lose_client(v, events);
 }
 
+/* Somebody else is there: if the client has left meanwhile, behind what it sent last, that is to be known
+ * first. */
+static void hear_out(struct gdbstub_server *v, unsigned *events)
+{
+    for (unsigned i = 0; i < LAST_READS && v->in.fd >= 0; i++) {
+        struct pollfd p = {v->in.fd, POLLIN, 0};
+
+        if (poll(&p, 1, 0) <= 0)
+            return;
+        serve(v, true, events);
+    }
+}
+
 /* ---- who comes while there is one ---- */
 
 static void close_refused(struct gdbstub_server *v)
@@ -166,11 +181,20 @@ static void close_refused(struct gdbstub_server *v)
     v->refused = -1;
 }
 
-/* A '+' and an error for every packet that ends in what it sent. */
-static void serve_refused(struct gdbstub_server *v)
+/* A '+' and an error for every packet that ends in what it sent. When the client has left before this
+ * one was told of it, there is nothing to refuse. */
+static void serve_refused(struct gdbstub_server *v, unsigned *events)
 {
     static const char reply[] = "+$E.another debugger is connected#98";
-    ssize_t n = recv(v->refused, v->buffer, sizeof(v->buffer), MSG_DONTWAIT);
+    ssize_t n;
+
+    if (v->in.fd < 0 && !v->told) {
+        adopt(v, v->refused);
+        v->refused = -1;
+        *events |= GDBSTUB_SERVER_CONNECTED;
+        return;
+    }
+    n = recv(v->refused, v->buffer, sizeof(v->buffer), MSG_DONTWAIT);
 
     if (n == 0 || (n < 0 && !try_later(errno))) {
         close_refused(v);
@@ -179,6 +203,7 @@ static void serve_refused(struct gdbstub_server *v)
     for (ssize_t i = 0; i < n; i++) {
         if (v->buffer[i] != '#')
             continue;
+        v->told = true;
         if (send(v->refused, reply, sizeof(reply) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
             close_refused(v);
             return;
@@ -199,6 +224,7 @@ static void accept_client(struct gdbstub_server *v, unsigned *events)
     }
     close_refused(v);
     v->refused = fd;
+    v->told = false;
 }
 
 /* ---- polling ---- */
@@ -262,12 +288,14 @@ unsigned gdbstub_server_poll(struct gdbstub_server *v, int timeout_ms)
     if (poll(fds, n, events ? 0 : timeout_ms) <= 0)
         return events;
     unheard = v->out.fd != v->in.fd && happened(fds, n, v->out.fd) & ~POLLOUT;
-    if (happened(fds, n, v->refused))
-        serve_refused(v);
     if (unheard && !happened(fds, n, v->in.fd))
         lose_client(v, &events); /* after the last that it said, which may be to kill */
     else
         serve(v, happened(fds, n, v->in.fd) & ~POLLOUT, &events);
+    if (happened(fds, n, v->listener.fd) || happened(fds, n, v->refused))
+        hear_out(v, &events);
+    if (happened(fds, n, v->refused))
+        serve_refused(v, &events);
     if (happened(fds, n, v->listener.fd))
         accept_client(v, &events);
     return events;

@@ -130,10 +130,12 @@ static bool listen_in(struct session *s, int timeout_ms)
 {
     unsigned events = gdbstub_server_poll(s->server, timeout_ms);
 
+    if (s->ended)
+        events &= ~(unsigned)GDBSTUB_SERVER_ENDED; /* it is said each time */
     if (events & (GDBSTUB_SERVER_CONNECTED | GDBSTUB_SERVER_DISCONNECTED | GDBSTUB_SERVER_ENDED))
         s->interrupt = true;
     if (events & GDBSTUB_SERVER_ENDED) {
-        s->detached = true;
+        s->ended = s->detached = true;
         s->killed = s->timeline != NULL;
     }
     if (events & GDBSTUB_SERVER_CONNECTED) {
@@ -141,7 +143,7 @@ static bool listen_in(struct session *s, int timeout_ms)
         s->detached = false;
         session_look(s);
     }
-    return s->interrupt || s->killed || s->detached;
+    return s->interrupt || s->killed;
 }
 
 /* While a monitor command waits for its result gdb says nothing, but that it wants no more of it. */

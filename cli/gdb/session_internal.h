@@ -28,6 +28,7 @@ struct session {
     bool interrupt;   /* the client, or a signal, wants the run to stop */
     bool killed;      /* the client ended the session */
     bool detached;    /* it left, and the guest may go on */
+    bool ended;       /* stdio: there will be no other client */
     bool in_monitor;  /* inside of the library's callback: it must not be called */
     bool physical;    /* memory packets are about guest-physical addresses */
     bool over;        /* live: the guest has ended, as: */

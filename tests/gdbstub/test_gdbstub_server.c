@@ -471,6 +471,34 @@ static void second_client_is_told_of_the_first(void **state)
     close(first);
 }
 
+/* The first one's last words and its end are there before the second is listened to. */
+static void second_client_is_taken_when_the_first_has_just_left(void **state)
+{
+    int first, second;
+
+    (void)state;
+    serve_path();
+    first = client_of(connect_path);
+    say(first, "+");
+    close(first);
+    second = connect_path();
+    say(second, "$qC#b4");
+    until(GDBSTUB_SERVER_CONNECTED);
+    hears(second, "+$QC1#c5");
+    close(second);
+    until(GDBSTUB_SERVER_DISCONNECTED);
+
+    first = client_of(connect_path);
+    second = connect_path();
+    while (gdbstub_server_poll(server, 0))
+        continue;
+    close(first);
+    say(second, "$qC#b4");
+    until(GDBSTUB_SERVER_CONNECTED);
+    hears(second, "+$QC1#c5");
+    close(second);
+}
+
 /* One that says nothing is held for no longer than nobody else comes; none disturbs the first. */
 static void third_client_takes_the_place_of_the_second(void **state)
 {
@@ -812,6 +840,7 @@ int main(void)
         TEST(client_that_does_not_read_is_dropped),
         TEST(flood_of_nonsense_is_survived),
         TEST(second_client_is_told_of_the_first),
+        TEST(second_client_is_taken_when_the_first_has_just_left),
         TEST(third_client_takes_the_place_of_the_second),
         TEST(second_client_that_does_not_read_is_dropped),
         TEST(caller_may_poll_by_itself),
