@@ -20,6 +20,7 @@
 #include <symbols/elf_image.h>
 #include <symbols/kallsyms.h>
 #include <symbols/kernel.h>
+#include <symbols/modules.h>
 #include <symbols/orc.h>
 
 #include "session_internal.h"
@@ -27,7 +28,7 @@
 #define KERNEL_IMAGE_FILE "/deja/kernel"
 
 struct guest_symbols {
-    const char *modules;
+    struct module_files *modules;  /* where the user has files of modules; NULL: nowhere */
     /* the user's vmlinux */
     char *vmlinux_path;            /* absolute; NULL: none */
     uint8_t *vmlinux_data;
@@ -45,6 +46,9 @@ struct guest_symbols {
     uint8_t *made;                 /* an ELF file of them */
     size_t made_len;
     uint64_t seen_lstar, seen_idt; /* at the last look that found nothing */
+    /* its modules, where their files are at hand */
+    char *libraries;
+    bool modules_warned;
 };
 
 /* --- what the user named --- */
@@ -96,12 +100,15 @@ struct guest_symbols *guest_symbols_create(const char *vmlinux, const char *modu
         snprintf(err, errlen, "out of memory");
         return NULL;
     }
-    g->modules = modules;
-    if (vmlinux != NULL && open_vmlinux(g, vmlinux, err, errlen) != 0) {
-        guest_symbols_destroy(g);
-        return NULL;
-    }
+    if (vmlinux != NULL && open_vmlinux(g, vmlinux, err, errlen) != 0)
+        goto fail;
+    if (modules != NULL && (g->modules = module_files_scan(modules, err, errlen)) == NULL)
+        goto fail;
     return g;
+
+fail:
+    guest_symbols_destroy(g);
+    return NULL;
 }
 
 void guest_symbols_destroy(struct guest_symbols *g)
@@ -116,6 +123,8 @@ void guest_symbols_destroy(struct guest_symbols *g)
         munmap(g->vmlinux_data, g->vmlinux_len);
     free(g->vmlinux_path);
     free(g->made);
+    free(g->libraries);
+    module_files_destroy(g->modules);
     free(g);
 }
 
@@ -190,6 +199,31 @@ static void place_vmlinux(struct guest_symbols *g, const struct symbols_memory *
     }
 }
 
+/* The modules that are loaded now, by the kernel's list. */
+static void look_at_modules(struct guest_symbols *g, const struct symbols_memory *mem,
+                            void (*warn)(void *opaque, const char *text), void *opaque)
+{
+    char err[256], warning[256] = "", *xml;
+    struct module_list *list;
+
+    if (g->modules == NULL || g->guest == NULL)
+        return;
+    if (modules_read(mem, g->guest, &list, err, sizeof(err)) != SYMBOLS_OK)
+        return;
+    if (modules_library_list(list, g->modules, &xml, warning, sizeof(warning), err, sizeof(err)) ==
+        SYMBOLS_OK) {
+        free(g->libraries);
+        g->libraries = xml;
+    } else {
+        snprintf(warning, sizeof(warning), "%.200s", err);
+    }
+    if (warning[0] != '\0' && !g->modules_warned) {
+        g->modules_warned = true;
+        warn(opaque, warning);
+    }
+    module_list_destroy(list);
+}
+
 void guest_symbols_look(struct guest_symbols *g, const struct session *s,
                         void (*warn)(void *opaque, const char *text), void *opaque)
 {
@@ -212,6 +246,7 @@ void guest_symbols_look(struct guest_symbols *g, const struct session *s,
     look_at_kallsyms(g, &mem, &hints);
     if (g->vmlinux != NULL && !g->placed)
         place_vmlinux(g, &mem, &hints, warn, opaque);
+    look_at_modules(g, &mem, warn, opaque);
 }
 
 /* --- what gdb is told --- */
@@ -235,8 +270,7 @@ const char *guest_symbols_exec_file(const struct guest_symbols *g)
 
 const char *guest_symbols_libraries(const struct guest_symbols *g)
 {
-    (void)g;
-    return "<library-list></library-list>";
+    return g->libraries != NULL ? g->libraries : "<library-list></library-list>";
 }
 
 const uint8_t *guest_symbols_file(const struct guest_symbols *g, const char *path, size_t *len)
