@@ -168,6 +168,24 @@ static void make_file(struct guest_symbols *g, const struct symbols_memory *mem,
     free(frames);
 }
 
+/* The symbols of the modules that are loaded now join the kernel's. */
+static void add_modules(struct guest_symbols *g, const struct symbols_memory *mem)
+{
+    struct symbol_table *all = symbol_table_create();
+    struct module_list *list = NULL;
+    char err[256];
+
+    if (all == NULL || modules_read(mem, g->guest, &list, err, sizeof(err)) != SYMBOLS_OK ||
+        symbol_table_append(all, g->guest) != SYMBOLS_OK ||
+        modules_add_symbols(mem, list, all) != SYMBOLS_OK || symbol_table_finish(all) != SYMBOLS_OK) {
+        symbol_table_destroy(all);
+    } else {
+        symbol_table_destroy(g->guest);
+        g->guest = all;
+    }
+    module_list_destroy(list);
+}
+
 /* The tables of a running Linux kernel. Looked for again only when the CPU was set up anew since. */
 static void look_at_kallsyms(struct guest_symbols *g, const struct symbols_memory *mem,
                              const struct symbols_hints *hints)
@@ -178,8 +196,10 @@ static void look_at_kallsyms(struct guest_symbols *g, const struct symbols_memor
         return;
     g->seen_lstar = hints->lstar;
     g->seen_idt = hints->idt_base;
-    if (kallsyms_read(mem, hints, &g->guest, NULL, err, sizeof(err)) == SYMBOLS_OK)
-        make_file(g, mem, hints->long_mode ? 64 : 32);
+    if (kallsyms_read(mem, hints, &g->guest, NULL, err, sizeof(err)) != SYMBOLS_OK)
+        return;
+    add_modules(g, mem);
+    make_file(g, mem, hints->long_mode ? 64 : 32);
 }
 
 static void place_vmlinux(struct guest_symbols *g, const struct symbols_memory *mem,
