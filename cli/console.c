@@ -47,6 +47,7 @@ struct console {
     uint64_t ahead_ns;  /* wall time that is ahead of virtual time by sleeping too long */
     bool panicked;      /* seen at: */
     uint64_t panic_icount, panic_ns;
+    bool panic_over;    /* it has had its time */
     bool ignore_panic;
     bool escape; /* the last key was the escape */
     bool stop_asked, stop_told, reset_asked, power_asked;
@@ -152,8 +153,13 @@ static void look_at_panic(struct console *c)
         c->panic_ns = now;
     }
     c->panicked = panicked;
-    c->stop_asked |= panicked && (clock->icount - c->panic_icount >= PANIC_GRACE_INSNS ||
+    c->panic_over |= panicked && (clock->icount - c->panic_icount >= PANIC_GRACE_INSNS ||
                                   now - c->panic_ns >= PANIC_GRACE_NS);
+}
+
+static bool stop_wanted(const struct console *c)
+{
+    return c->stop_asked || c->panic_over || term_stop_asked();
 }
 
 /* --- the source --- */
@@ -177,7 +183,7 @@ static bool end_due(const struct line *l)
 
 static bool anything_due(const struct console *c)
 {
-    if (c->reset_asked || c->power_asked || ((c->stop_asked || term_stop_asked()) && !c->stop_told))
+    if (c->reset_asked || c->power_asked || (stop_wanted(c) && !c->stop_told))
         return true;
     for (unsigned i = 0; i < MACHINE_MAX_SERIAL; i++)
         if (deliverable(c, i) > 0 || end_due(&c->lines[i]))
@@ -228,7 +234,7 @@ static bool console_poll(void *opaque, struct machine *m, struct input *in)
         if (let_visit(c))
             return false;
     }
-    if ((c->stop_asked || term_stop_asked()) && !c->stop_told) {
+    if (stop_wanted(c) && !c->stop_told) {
         c->stop_told = true;
         return offer(in, INPUT_STOP, 0);
     }

@@ -55,7 +55,7 @@ struct console_visitor {
 };
 void console_set_visitor(struct console *c, const struct console_visitor *visitor);
 
-/* Looks at the terminal and the signals while the machine stands: true when the run is to end. */
+/* Looks at the terminal and the signals while the machine stands: true when the user wants the run to end. */
 bool console_stop_asked(struct console *c);
 
 /* Output was lost because a file or pipe did not take it; it was said on standard error. */

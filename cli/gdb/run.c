@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <devices/pc.h>
 #include <emu/cpu.h>
 #include <emu/registers.h>
 
@@ -256,12 +257,19 @@ static void say_divergence(struct session *s)
                 d->icount, player_difference_name(d->what), d->expected, d->found);
 }
 
+/* In a few words, how the guest that runs freely has ended. */
+static const char *end_name(const struct session *s)
+{
+    if (pc_has_panicked(pc_of(s->m)))
+        return "it panicked";
+    return machine_stop_name(s->timeline != NULL ? timeline_branch_stop(s->timeline) : s->end);
+}
+
 static struct gdbstub_stop stop_of_end(struct session *s)
 {
     if (s->timeline != NULL && !timeline_is_branch(s->timeline))
         return (struct gdbstub_stop){.kind = GDBSTUB_STOP_REPLAY_END};
-    session_say(s, "deja: the guest has ended (%s) at instruction %" PRIu64 "\n",
-                machine_stop_name(s->timeline != NULL ? timeline_branch_stop(s->timeline) : s->end),
+    session_say(s, "deja: the guest has ended (%s) at instruction %" PRIu64 "\n", end_name(s),
                 s->m->clock.icount);
     return (struct gdbstub_stop){.kind = GDBSTUB_STOP_SIGNAL, .signal = SIGNAL_TRAP};
 }

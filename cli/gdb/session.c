@@ -87,8 +87,6 @@ int session_open_live(struct session **out, struct live *live, const struct run_
         cli_error("-gdb %s", err);
         return EXIT_USAGE;
     }
-    if (strcmp(o->gdb, "stdio") != 0)
-        fprintf(stderr, "deja: waiting for gdb: target remote %s\n", session_address(*out));
     return EXIT_DONE;
 }
 
@@ -277,6 +275,8 @@ enum machine_stop session_live(struct session *s)
 {
     bool stands = s->options.stopped; /* until the client lets it go */
 
+    if (strcmp(s->options.address, "stdio") != 0)
+        fprintf(stderr, "deja: waiting for gdb: target remote %s\n", session_address(s));
     console_set_visitor(s->live->console, &(struct console_visitor){
                                               .visit = visit, .pollfds = visitor_fds, .opaque = s});
     while (!s->killed && !(s->over && !has_client(s))) {

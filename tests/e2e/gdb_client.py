@@ -27,6 +27,8 @@ SWITCH = os.environ.get("DEJA_TEST_SWITCH", "")
 PROBE = os.environ.get("DEJA_TEST_PROBE", "")
 DEMO = os.environ.get("DEJA_TEST_DEMO", "")
 
+SOURCES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) # where gdb finds lines
+
 WAITING = re.compile(rb"waiting for gdb: target remote (\S+)\n")
 INTERRUPT = b"\x03"
 
@@ -150,7 +152,8 @@ def gdb_arguments(commands, symbols=None, connect=None, early=()):
 def run_gdb(address, *commands, symbols=None, early=(), status=0):
     """gdb in batch mode, connected; a command that fails is no reason to stop. Its Output."""
     result = subprocess.run(gdb_arguments(commands, symbols, address, early), stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=common.TIMEOUT)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=common.TIMEOUT,
+                            cwd=SOURCES)
     text = result.stdout.decode(errors="replace")
     if status is not None and result.returncode != status:
         raise AssertionError(f"gdb ended with {result.returncode}:\n{text}")
