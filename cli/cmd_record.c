@@ -11,6 +11,8 @@
 #include <replay/recorder.h>
 
 #include "console.h"
+#include "gdb/session.h"
+#include "live.h"
 #include "options.h"
 #include "report.h"
 #include "sandbox.h"
@@ -66,11 +68,13 @@ static int check_trace_path(const struct run_options *o)
 }
 
 /* The trace is finished first: a terminal that went away must not cost its end. */
-static int run_to_end(struct machine *m, struct recorder *r, struct console *c,
-                      const struct run_options *o)
+static int run_to_end(struct live *live, struct session *s, const struct run_options *o)
 {
+    struct machine *m = live->m;
+    struct recorder *r = live->recorder;
+    struct console *c = live->console;
     uint64_t start = wall_ns();
-    enum machine_stop why = recorder_run(r);
+    enum machine_stop why = s != NULL ? session_live(s) : recorder_run(r);
     char err[512];
     bool console_lost, trace_lost;
     int status;
@@ -91,8 +95,9 @@ static int run_to_end(struct machine *m, struct recorder *r, struct console *c,
     return console_lost && status == EXIT_DONE ? EXIT_USAGE : status;
 }
 
-static int record_machine(struct machine *m, const struct run_options *o)
+static int record_machine(struct live *live, struct session *s, const struct run_options *o)
 {
+    struct machine *m = live->m;
     struct outputs out = {.console = NULL};
     struct recorder_options how = {
         .struct_size = sizeof(how),
@@ -111,11 +116,13 @@ static int record_machine(struct machine *m, const struct run_options *o)
     status = console_open(&out.console, o, m);
     if (status != 0)
         goto destroy_recorder;
+    live->recorder = r;
+    live->console = out.console;
     machine_set_source(m, console_source(out.console));
     if (!o->no_sandbox)
         status = sandbox_enter();
     if (status == 0)
-        status = run_to_end(m, r, out.console, o);
+        status = run_to_end(live, s, o);
     else
         console_close(out.console);
 
@@ -128,6 +135,8 @@ static int record_options(const struct run_options *o)
 {
     char err[256];
     struct machine *m;
+    struct live live;
+    struct session *s = NULL;
     int status = check_trace_path(o);
 
     if (status != EXIT_DONE)
@@ -137,7 +146,11 @@ static int record_options(const struct run_options *o)
         cli_error("%s", err);
         return EXIT_USAGE;
     }
-    status = record_machine(m, o);
+    live = (struct live){.m = m, .no_reboot = o->no_reboot};
+    status = session_open_live(&s, &live, o);
+    if (status == EXIT_DONE)
+        status = record_machine(&live, s, o);
+    session_destroy(s);
     machine_destroy(m);
     return status;
 }

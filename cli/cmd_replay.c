@@ -20,7 +20,11 @@
 #include <emu/machine.h>
 #include <replay/player.h>
 
+#include "console_term.h"
+#include "gdb/session.h"
 #include "option_values.h"
+#include "options.h"
+#include "progress.h"
 #include "sandbox.h"
 #include "trace_cmd.h"
 
@@ -29,6 +33,9 @@ struct replay_args {
     uint64_t until; /* UINT64_MAX: the end */
     bool quiet;
     bool no_sandbox;
+    const char *gdb;        /* NULL: not under a debugger */
+    const char *vmlinux, *modules;
+    uint64_t checkpoint_bytes; /* 0: the default */
 };
 
 /* What the guest printed, to standard output. */
@@ -54,7 +61,7 @@ static bool parse_icount(const char *text, uint64_t *value)
 
 static int bad_usage(const char *what, const char *arg)
 {
-    cli_error("replay: %s%s: deja replay TRACE [--until N] [--quiet] [-sandbox on|off]", what, arg);
+    cli_error("replay: %s%s: deja replay TRACE [--until N] [--gdb WHERE] [--quiet] ...", what, arg);
     return EXIT_USAGE;
 }
 
@@ -78,6 +85,19 @@ static int parse_args(struct replay_args *a, int argc, char **argv)
             a->no_sandbox = strcmp(argv[i], "off") == 0;
             if (!a->no_sandbox && strcmp(argv[i], "on") != 0)
                 return bad_usage("-sandbox is on or off, not ", argv[i]);
+        } else if (option_value("gdb", argc, argv, &i)) {
+            a->gdb = argv[i];
+        } else if (option_value("vmlinux", argc, argv, &i)) {
+            a->vmlinux = argv[i];
+        } else if (option_value("modules", argc, argv, &i)) {
+            a->modules = argv[i];
+        } else if (option_value("checkpoint-mem", argc, argv, &i)) {
+            if (!value_size(argv[i], &a->checkpoint_bytes) || a->checkpoint_bytes == 0)
+                return bad_usage("--checkpoint-mem takes a size such as 512M, not ", argv[i]);
+        } else if (is_option(argv[i], "s")) {
+            a->gdb = OPTIONS_GDB_DEFAULT;
+        } else if (is_option(argv[i], "S")) {
+            continue; /* a replay under gdb always waits */
         } else if (is_option(argv[i], "quiet")) {
             a->quiet = true;
         } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
@@ -176,7 +196,8 @@ static int verdict(const struct replay_args *a, struct player *p, enum player_st
         print_exact(p, "replay exact up to there", seconds);
         return EXIT_DONE;
     case PLAYER_DIVERGED: print_divergence(a->path, player_divergence(p)); return EXIT_NO;
-    case PLAYER_ERROR: break;
+    case PLAYER_ERROR:
+    case PLAYER_STOPPED: break;
     }
     cli_error("%s", player_error(p));
     return EXIT_USAGE;
@@ -203,6 +224,91 @@ static int replay(const struct replay_args *a, struct player *p)
     return verdict(a, p, status, wall_seconds() - start);
 }
 
+/* --- under gdb --- */
+
+/* What the guest prints on new ground, or in a branch; not what it printed before. */
+struct gdb_printer {
+    struct printer printer;
+    const struct timeline *timeline;
+    struct session *session;
+};
+
+static void on_gdb_serial(void *opaque, unsigned port, const uint8_t *data, size_t len)
+{
+    struct gdb_printer *p = opaque;
+
+    if (timeline_is_branch(p->timeline) ||
+        timeline_now(p->timeline).icount >= timeline_frontier(p->timeline)) {
+        on_serial(&p->printer, port, data, len);
+        fflush(stdout);
+    }
+}
+
+static bool interrupted(void *opaque)
+{
+    struct gdb_printer *p = opaque;
+
+    return p->session != NULL ? session_interrupted(p->session) : term_stop_asked();
+}
+
+static int serve(const struct replay_args *a, struct gdb_printer *p, struct timeline *t)
+{
+    struct session_options options = {.address = a->gdb, .timeline = t, .trace_path = a->path,
+                                      .vmlinux = a->vmlinux, .modules = a->modules,
+                                      .sandboxed = !a->no_sandbox};
+    char err[512];
+    int status;
+
+    p->session = session_create(&options, err, sizeof(err));
+    if (p->session == NULL) {
+        if (err[0] != '\0')
+            cli_error("--gdb %s", err);
+        return EXIT_USAGE;
+    }
+    if (strcmp(a->gdb, "stdio") != 0)
+        fprintf(stderr, "deja: waiting for gdb: target remote %s\n", session_address(p->session));
+    status = a->no_sandbox ? EXIT_DONE : sandbox_enter();
+    if (status == EXIT_DONE && a->until != UINT64_MAX)
+        timeline_seek(t, (struct moment){.icount = a->until});
+    progress_end();
+    if (status == EXIT_DONE)
+        status = session_replay(p->session);
+    session_destroy(p->session);
+    return status;
+}
+
+static int replay_under_gdb(const struct replay_args *a)
+{
+    struct gdb_printer printer = {.printer = {.quiet = a->quiet || strcmp(a->gdb, "stdio") == 0}};
+    struct timeline_options options = {.struct_size = sizeof(options),
+                                       .checkpoint_bytes = a->checkpoint_bytes,
+                                       .interrupted = interrupted,
+                                       .progress = progress_show,
+                                       .opaque = &printer};
+    char err[512];
+    struct timeline *t;
+    int status;
+
+    if (term_take_signals() != 0) {
+        cli_error("cannot take signals");
+        return EXIT_USAGE;
+    }
+    t = timeline_open(a->path, &pc_board, &options, err, sizeof(err));
+    if (t == NULL) {
+        cli_error("%s", err);
+        return EXIT_USAGE;
+    }
+    if (timeline_index_note(t) != NULL)
+        cli_error("%s", timeline_index_note(t));
+    printer.timeline = t;
+    player_set_outputs(timeline_player(t),
+                       &(struct machine_observer){.serial_out = on_gdb_serial, .opaque = &printer});
+    status = serve(a, &printer, t);
+    end_printing(&printer.printer);
+    timeline_destroy(t);
+    return status;
+}
+
 int cmd_replay(int argc, char **argv)
 {
     struct replay_args a;
@@ -212,6 +318,8 @@ int cmd_replay(int argc, char **argv)
 
     if (status != EXIT_DONE)
         return status;
+    if (a.gdb != NULL)
+        return replay_under_gdb(&a);
     p = player_open(a.path, &pc_board, err, sizeof(err));
     if (p == NULL) {
         cli_error("%s", err);

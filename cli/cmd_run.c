@@ -9,6 +9,8 @@
 #include <emu/machine.h>
 
 #include "console.h"
+#include "gdb/session.h"
+#include "live.h"
 #include "options.h"
 #include "report.h"
 #include "sandbox.h"
@@ -32,25 +34,10 @@ static uint64_t wall_ns(void)
     return (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* Through resets, until the run ends. */
-static enum machine_stop run_machine(struct machine *m, bool no_reboot)
+static int run_console(struct live *live, struct session *s, const struct run_options *o)
 {
-    enum machine_stop why;
-    char err[256];
-
-    for (;;) {
-        why = machine_run(m, UINT64_MAX);
-        if (why != STOP_RESET || no_reboot)
-            return why;
-        if (machine_reset(m, err, sizeof(err)) != 0) {
-            cli_error("after the guest's reset: %s", err);
-            return STOP_RESET;
-        }
-    }
-}
-
-static int run_console(struct machine *m, struct console *c, const struct run_options *o)
-{
+    struct machine *m = live->m;
+    struct console *c = live->console;
     struct machine_observer observer = {
         .serial_out = on_serial, .debug_out = on_debug, .opaque = c};
     enum machine_stop why;
@@ -58,10 +45,10 @@ static int run_console(struct machine *m, struct console *c, const struct run_op
     bool failed;
     int status;
 
-    machine_set_source(m, console_source(c));
     machine_set_observer(m, &observer);
     start = wall_ns();
-    why = run_machine(m, o->no_reboot);
+    why = s != NULL ? session_live(s)
+                    : live_run_to(live, (struct moment){.icount = UINT64_MAX});
     start = wall_ns() - start;
     failed = console_failed(c);
     console_close(c);
@@ -75,25 +62,30 @@ static int run_options(struct run_options *o)
 {
     char err[256];
     struct machine *m = machine_create(&o->config, &pc_board, err, sizeof(err));
-    struct console *c;
+    struct live live = {.m = m, .no_reboot = o->no_reboot};
+    struct session *s = NULL;
     int status;
 
     if (m == NULL) {
         cli_error("%s", err);
         return EXIT_USAGE;
     }
-    status = console_open(&c, o, m);
+    status = session_open_live(&s, &live, o);
+    if (status == 0)
+        status = console_open(&live.console, o, m);
     if (status != 0)
         goto destroy_machine;
+    machine_set_source(m, console_source(live.console));
     if (!o->no_sandbox)
         status = sandbox_enter();
     if (status != 0) {
-        console_close(c);
+        console_close(live.console);
         goto destroy_machine;
     }
-    status = run_console(m, c, o);
+    status = run_console(&live, s, o);
 
 destroy_machine:
+    session_destroy(s);
     machine_destroy(m);
     return status;
 }

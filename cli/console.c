@@ -36,6 +36,7 @@
 #define PANIC_GRACE_INSNS 20000000u
 #define PANIC_GRACE_NS    NS_PER_SEC
 #define ESCAPE            0x01 /* Ctrl-A */
+#define VISITOR_FDS       4u
 
 struct console {
     struct machine *machine;
@@ -46,9 +47,11 @@ struct console {
     uint64_t ahead_ns;  /* wall time that is ahead of virtual time by sleeping too long */
     bool panicked;      /* seen at: */
     uint64_t panic_icount, panic_ns;
+    bool panic_over;    /* it has had its time */
     bool ignore_panic;
     bool escape; /* the last key was the escape */
     bool stop_asked, stop_told, reset_asked, power_asked;
+    struct console_visitor visitor;
     uint8_t offered[UART16550_FIFO_BYTES];
 };
 
@@ -129,6 +132,15 @@ static void look_at_host(struct console *c)
     c->next_look = c->machine->clock.icount + SLICE;
 }
 
+/* True: the machine is to stop for the visitor. */
+static bool let_visit(struct console *c)
+{
+    if (c->visitor.visit == NULL || !c->visitor.visit(c->visitor.opaque))
+        return false;
+    machine_request_stop(c->machine, STOP_SOURCE);
+    return true;
+}
+
 /* The guest is done, but for what it still prints, when it has said that it panicked. */
 static void look_at_panic(struct console *c)
 {
@@ -141,8 +153,13 @@ static void look_at_panic(struct console *c)
         c->panic_ns = now;
     }
     c->panicked = panicked;
-    c->stop_asked |= panicked && (clock->icount - c->panic_icount >= PANIC_GRACE_INSNS ||
+    c->panic_over |= panicked && (clock->icount - c->panic_icount >= PANIC_GRACE_INSNS ||
                                   now - c->panic_ns >= PANIC_GRACE_NS);
+}
+
+static bool stop_wanted(const struct console *c)
+{
+    return c->stop_asked || c->panic_over || term_stop_asked();
 }
 
 /* --- the source --- */
@@ -166,7 +183,7 @@ static bool end_due(const struct line *l)
 
 static bool anything_due(const struct console *c)
 {
-    if (c->reset_asked || c->power_asked || ((c->stop_asked || term_stop_asked()) && !c->stop_told))
+    if (c->reset_asked || c->power_asked || (stop_wanted(c) && !c->stop_told))
         return true;
     for (unsigned i = 0; i < MACHINE_MAX_SERIAL; i++)
         if (deliverable(c, i) > 0 || end_due(&c->lines[i]))
@@ -214,8 +231,10 @@ static bool console_poll(void *opaque, struct machine *m, struct input *in)
     if (m->clock.icount >= c->next_look) {
         look_at_host(c);
         look_at_panic(c);
+        if (let_visit(c))
+            return false;
     }
-    if ((c->stop_asked || term_stop_asked()) && !c->stop_told) {
+    if (stop_wanted(c) && !c->stop_told) {
         c->stop_told = true;
         return offer(in, INPUT_STOP, 0);
     }
@@ -239,7 +258,7 @@ static uint64_t console_horizon(void *opaque, uint64_t icount)
 /* --- waiting --- */
 
 struct waiting {
-    struct pollfd fds[MACHINE_MAX_SERIAL + 1];
+    struct pollfd fds[MACHINE_MAX_SERIAL + 1 + VISITOR_FDS];
     nfds_t nfds;  /* the last is for signals */
     bool outside; /* something can come from outside */
     bool relook;
@@ -258,6 +277,8 @@ static struct waiting what_to_wait_for(const struct console *c)
         if (fd >= 0)
             w.fds[w.nfds++] = (struct pollfd){.fd = fd, .events = POLLIN};
     }
+    if (c->visitor.pollfds != NULL)
+        w.nfds += c->visitor.pollfds(c->visitor.opaque, &w.fds[w.nfds], VISITOR_FDS);
     w.fds[w.nfds++] = (struct pollfd){.fd = term_stop_fd(), .events = POLLIN};
     return w;
 }
@@ -285,7 +306,7 @@ static uint64_t wait_in_wall_time(struct console *c, uint64_t span)
         sleep_for(&w, span == CLOCK_NEVER ? CLOCK_NEVER : span - slept);
         slept = wall_ns() - start;
         look_at_host(c);
-        if (anything_due(c))
+        if (let_visit(c) || anything_due(c))
             break;
     }
     return slept;
@@ -298,7 +319,7 @@ static uint64_t console_wait(void *opaque, struct machine *m, uint64_t deadline_
 
     look_at_host(c);
     look_at_panic(c);
-    if (anything_due(c))
+    if (let_visit(c) || anything_due(c))
         return now;
     if (!cpu_can_wake(&m->cpus[0]))
         return CLOCK_NEVER; /* halted with interrupts off: only a reset would help */
@@ -359,6 +380,17 @@ int console_open(struct console **out, const struct run_options *o, struct machi
     take_terminal(c);
     *out = c;
     return 0;
+}
+
+void console_set_visitor(struct console *c, const struct console_visitor *visitor)
+{
+    c->visitor = *visitor;
+}
+
+bool console_stop_asked(struct console *c)
+{
+    look_at_host(c);
+    return c->stop_asked || term_stop_asked();
 }
 
 const struct input_source *console_source(struct console *c)

@@ -42,6 +42,22 @@ void console_write(struct console *c, unsigned port, const uint8_t *data, size_t
 /* What the guest wrote to its debug console. */
 void console_debug_write(struct console *c, uint8_t byte);
 
+/*
+ * Somebody else who wants to look at the host now and then, from inside of a run: a debugger. `visit`
+ * returning true stops the machine (STOP_SOURCE); `pollfds` says what ends a wait of the guest early, as
+ * many as it may, and returns how many. Neither may run the machine.
+ */
+struct pollfd;
+struct console_visitor {
+    bool (*visit)(void *opaque);
+    size_t (*pollfds)(void *opaque, struct pollfd *out, size_t capacity);
+    void *opaque;
+};
+void console_set_visitor(struct console *c, const struct console_visitor *visitor);
+
+/* Looks at the terminal and the signals while the machine stands: true when the user wants the run to end. */
+bool console_stop_asked(struct console *c);
+
 /* Output was lost because a file or pipe did not take it; it was said on standard error. */
 bool console_failed(const struct console *c);
 

@@ -33,6 +33,29 @@ static const struct command commands[] = {
      "\n"
      "  --until N             stop when N instructions have been executed\n"
      "  --quiet               do not show what the guest printed\n"
+     "  --gdb WHERE           serve gdb, forwards and backwards: tcp:[HOST:]PORT, unix:PATH or stdio;\n"
+     "                        also -s for tcp:1234. Begins at the first instruction, or at --until\n"
+     "  --vmlinux FILE        the guest kernel with its debug information, for gdb\n"
+     "  --modules DIR         the guest's kernel modules (.ko), for gdb\n"
+     "  --checkpoint-mem SIZE memory for going backwards [1G]\n"
+     "  -sandbox on|off       system call filter around the running guest [on]\n"},
+    {"debug", "TRACE [VMLINUX] [--at N]", "gdb on a recording", cmd_debug,
+     "Starts gdb, connected to the recording at its end, with symbols where the kernel is. Commands of\n"
+     "gdb go backwards too: reverse-stepi, reverse-continue, ... `help user-defined` and `monitor help`\n"
+     "list those of deja's own.\n"
+     "\n"
+     "  VMLINUX               the guest kernel with its debug information\n"
+     "  --at N|begin|end      where to begin [end]\n"
+     "  --modules DIR         the guest's kernel modules (.ko)\n"
+     "  --checkpoint-mem SIZE memory for going backwards [1G]\n"
+     "  --gdb PROGRAM         which gdb [gdb]\n"
+     "  -sandbox on|off       system call filter around the running guest [on]\n"
+     "  -- OPTIONS            options for gdb, such as -batch -ex bt\n"},
+    {"index", "TRACE", "checkpoints beside a recording", cmd_index,
+     "Runs the recording once and writes TRACE.index, from which `debug` and `replay --gdb` are at every\n"
+     "place of it at once. It may be removed at any time; other versions of deja do not use it.\n"
+     "\n"
+     "  --checkpoint-mem SIZE how much it may take [1G]\n"
      "  -sandbox on|off       system call filter around the running guest [on]\n"},
     {"info", "TRACE [--json]", "what is in a recording", cmd_info,
      "The machine and its images, how long it ran, what was recorded, and how it ended.\n"

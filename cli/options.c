@@ -116,6 +116,26 @@ static int set_rtc(struct parser *p, const char *value)
     return 0;
 }
 
+static int set_gdb(struct parser *p, const char *value)
+{
+    p->o->gdb = value;
+    return 0;
+}
+
+static int set_gdb_default(struct parser *p, const char *value)
+{
+    (void)value;
+    p->o->gdb = OPTIONS_GDB_DEFAULT;
+    return 0;
+}
+
+static int set_stopped(struct parser *p, const char *value)
+{
+    (void)value;
+    p->o->stopped = true;
+    return 0;
+}
+
 static int set_ns_per_insn(struct parser *p, const char *value)
 {
     uint64_t ns;
@@ -304,6 +324,9 @@ static const struct option options[] = {
     {"machine", "pc", set_machine, 0, "the PC with 440FX and PIIX"},
     {"cpu", "x86-64-v2", set_cpu, 0, "the CPU model"},
     {"device", "DEVICE", set_device, MANY, "isa-debug-exit, pvpanic: always there"},
+    {"gdb", "WHERE", set_gdb, 0, "serve gdb: tcp:[HOST:]PORT, unix:PATH or stdio"},
+    {"s", NULL, set_gdb_default, 0, "the same as -gdb " OPTIONS_GDB_DEFAULT},
+    {"S", NULL, set_stopped, 0, "wait for gdb before the first instruction"},
     {"sandbox", "on|off", set_sandbox, 0, "system call filter around the running guest [on]"},
     {"stats", NULL, set_stats, 0, "counters at the end, on standard error"},
     {"o", "FILE", set_output, RECORD_ONLY, "the trace to write (also --output)"},
@@ -339,9 +362,6 @@ static const struct {
     {"enable-kvm", "guests are emulated; leave it out"},
     {"chardev", "name the place directly: -serial unix:PATH, -serial file:FILE"},
     {"icount", "the machine always counts instructions: see --ns-per-insn"},
-    {"gdb", "serving gdb is not in this version"},
-    {"s", "serving gdb is not in this version"},
-    {"S", "serving gdb is not in this version"},
     {"snapshot", "disks are not in this version"},
     {"virtfs", "shared folders are not in this version"},
     {"vnc", "there is no graphical display"},
@@ -453,6 +473,15 @@ static int check_together(const struct parser *p)
     }
     if (p->kernel != NULL && p->bios != NULL) {
         cli_error("-kernel and -bios: the machine starts in one of them, give one");
+        return EXIT_USAGE;
+    }
+    if (o->stopped && o->gdb == NULL) {
+        cli_error("-S waits for a debugger: say where it comes with -gdb WHERE or -s");
+        return EXIT_USAGE;
+    }
+    if (o->gdb != NULL && strcmp(o->gdb, "stdio") == 0 &&
+        (o->serial[0].kind == SERIAL_STDIO || o->serial[1].kind == SERIAL_STDIO)) {
+        cli_error("-gdb stdio: standard input is the serial line's: add -serial null or another place");
         return EXIT_USAGE;
     }
     if (o->serial[0].kind == SERIAL_STDIO && o->serial[1].kind == SERIAL_STDIO) {

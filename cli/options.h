@@ -22,6 +22,7 @@
 
 #include <emu/machine.h>
 
+#define OPTIONS_GDB_DEFAULT "tcp:1234" /* QEMU's */
 #define OPTIONS_DEMO_NAME "demo (built in)"
 
 enum options_for { FOR_RUN, FOR_RECORD };
@@ -42,6 +43,8 @@ struct run_options {
     struct serial_spec debugcon; /* ports E9h and 402h; NULL, STDIO or FILE */
     const char *trace_path;      /* FOR_RECORD: never NULL after a successful parse */
     bool sync;                   /* FOR_RECORD: fdatasync after each flush of the trace */
+    const char *gdb;             /* where to listen for a debugger; NULL: nowhere */
+    bool stopped;                /* the guest waits for the debugger before its first instruction */
     bool stats;
     bool no_reboot;    /* a reset ends the run */
     bool ignore_panic; /* a panic that the guest reports does not end the run */

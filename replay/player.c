@@ -59,6 +59,7 @@ struct player {
     char *path;
     enum next_kind next;
     struct trace_event ev; /* `next`, unless it is CUT or UNREADABLE */
+    struct player_place place; /* where `next` is in the trace */
     enum due due;
     enum player_status status; /* PLAYER_EXACT while it goes on */
     struct player_counts counts;
@@ -108,13 +109,27 @@ static enum next_kind kind_of_event(struct player *p)
     }
 }
 
+/* The reader's next event of any kind, its place noted. */
+static int read_event(struct player *p)
+{
+    int rc = trace_reader_next(p->reader, &p->ev);
+
+    p->place.ordinal++;
+    p->place.nth++;
+    if (rc > 0 && p->ev.icount != p->place.icount) {
+        p->place.icount = p->ev.icount;
+        p->place.nth = 1;
+    }
+    return rc;
+}
+
 static void advance(struct player *p)
 {
     struct trace_error terr;
     int rc;
 
     do
-        rc = trace_reader_next(p->reader, &p->ev);
+        rc = read_event(p);
     while (rc > 0 && p->ev.kind == TRACE_EVENT_MARK);
     if (rc > 0) {
         p->next = kind_of_event(p);
@@ -470,16 +485,23 @@ static bool ends_in_reset(const struct player *p)
 
 enum player_status player_run(struct player *p, uint64_t icount)
 {
+    return player_run_to(p, (struct moment){.icount = icount});
+}
+
+enum player_status player_run_to(struct player *p, struct moment until)
+{
     if (!p->started) {
         p->started = true;
         if (p->next == NEXT_DIGEST && p->ev.icount == 0)
             check_digest(p); /* power-on: before the first boundary's timers and inputs */
     }
     while (p->status == PLAYER_EXACT) {
-        enum machine_stop why = machine_run(p->m, icount);
+        enum machine_stop why = machine_run_to(p->m, until);
 
         if (p->status != PLAYER_EXACT)
             break;
+        if (why == STOP_DEBUG)
+            return PLAYER_STOPPED;
         if (why == STOP_ICOUNT || (why == STOP_SOURCE && p->due == DUE_NOTHING))
             return PLAYER_EXACT;
         if (why == STOP_SOURCE)
@@ -492,9 +514,46 @@ enum player_status player_run(struct player *p, uint64_t icount)
     return p->status;
 }
 
+/* --- places --- */
+
+struct player_place player_place(const struct player *p)
+{
+    struct player_place place = p->place;
+
+    place.counts = p->counts;
+    place.any_match = p->divergence.any_match;
+    place.last_match_icount = p->divergence.last_match_icount;
+    return place;
+}
+
+/* Reads on from the first event at the place's icount until its own is next. */
+static void find_place(struct player *p, const struct player_place *place)
+{
+    trace_reader_seek(p->reader, place->icount);
+    p->place = (struct player_place){.icount = place->icount};
+    while (p->place.nth + 1 < place->nth)
+        read_event(p);
+    advance(p);
+    p->place.ordinal = place->ordinal;
+}
+
+void player_go(struct player *p, const struct player_place *place)
+{
+    if (place->ordinal != p->place.ordinal)
+        find_place(p, place);
+    p->counts = place->counts;
+    p->divergence.any_match = place->any_match;
+    p->divergence.last_match_icount = place->last_match_icount;
+    p->status = PLAYER_EXACT;
+    p->due = DUE_NOTHING;
+    p->idle_icount = UINT64_MAX;
+    p->started = place->ordinal > 1;
+    player_attach(p);
+}
+
 /* --- life cycle --- */
 
-static void wire(struct player *p)
+void player_attach(struct player *p)
 {
     machine_set_source(p->m, &(struct input_source){
                                  .poll = poll_next,
@@ -553,7 +612,7 @@ struct player *player_open(const char *path, const struct machine_board *board, 
         player_destroy(p);
         return NULL;
     }
-    wire(p);
+    player_attach(p);
     advance(p);
     return p;
 }
@@ -582,6 +641,11 @@ const struct trace_header *player_header(const struct player *p)
 void player_set_outputs(struct player *p, const struct machine_observer *outputs)
 {
     p->outputs = *outputs;
+}
+
+const struct machine_observer *player_outputs(const struct player *p)
+{
+    return &p->outputs;
 }
 
 const struct player_divergence *player_divergence(const struct player *p)

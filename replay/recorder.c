@@ -176,6 +176,11 @@ static void take_digest(struct recorder *r)
 
 enum machine_stop recorder_run(struct recorder *r)
 {
+    return recorder_run_to(r, (struct moment){.icount = UINT64_MAX});
+}
+
+enum machine_stop recorder_run_to(struct recorder *r, struct moment until)
+{
     char err[128];
 
     if (!r->started) {
@@ -184,13 +189,17 @@ enum machine_stop recorder_run(struct recorder *r)
     }
     while (r->failure == 0) {
         uint64_t target = r->next_digest < r->until ? r->next_digest : r->until;
-        enum machine_stop why = machine_run(r->m, target);
+        bool ours = target <= until.icount; /* where the run is cut is no moment to anybody else */
+        enum machine_stop why =
+            machine_run_to(r->m, ours ? (struct moment){.icount = target} : until);
 
         if (r->failure != 0)
             break;
-        if (why == STOP_ICOUNT && r->m->clock.icount >= r->next_digest)
+        if (why == STOP_ICOUNT && ours && r->m->clock.icount >= r->next_digest) {
             take_digest(r);
-        else if (why == STOP_RESET && !r->no_reboot) {
+            if (!moment_before(machine_moment(r->m), until))
+                return why;
+        } else if (why == STOP_RESET && !r->no_reboot) {
             if (machine_reset(r->m, err, sizeof(err)) != 0)
                 return why;
         } else {

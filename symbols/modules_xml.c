@@ -27,11 +27,20 @@
 #define FILES_MAX 100000u
 #define PATH_MAX_ 4096u
 
-/* Files below a folder. */
-struct search {
-    const struct module_list *list;
-    char **paths; /* as many as modules; NULL: not found */
-    size_t files; /* looked at */
+/* What is needed of a file, so that it need not be opened again. */
+struct module_file {
+    char *path;
+    const char *name;     /* in the path, from its last component on */
+    bool fits;            /* an object file for x86-64 */
+    struct build_id id;
+    char **sections;      /* the allocated ones, in the file's order */
+    size_t section_count;
+};
+
+struct module_files {
+    struct module_file *files;
+    size_t count, capacity;
+    size_t looked_at;
 };
 
 /* Whether a file's name is that of a module: "pvpanic-mmio.ko" of "pvpanic_mmio". */
@@ -43,24 +52,84 @@ static bool names_module(const char *file, const char *module)
     return strcmp(file, ".ko") == 0;
 }
 
-static void take_file(struct search *s, const char *path, const char *name)
+static void free_file(struct module_file *f)
 {
-    for (size_t i = 0; i < s->list->count; i++)
-        if (s->paths[i] == NULL && names_module(name, s->list->modules[i].name)) {
-            s->paths[i] = strdup(path);
-            return;
-        }
+    for (size_t i = 0; i < f->section_count; i++)
+        free(f->sections[i]);
+    free(f->sections);
+    free(f->path);
+}
+
+/* False: no memory. */
+static bool read_sections(struct module_file *file, const struct elf_file *f)
+{
+    file->sections = calloc(elf_file_section_count(f) + 1, sizeof(*file->sections));
+    if (file->sections == NULL)
+        return false;
+    for (size_t i = 0; i < elf_file_section_count(f); i++) {
+        const struct elf_file_section *s = elf_file_section(f, i);
+
+        if (!s->alloc)
+            continue;
+        file->sections[file->section_count] = strdup(s->name);
+        if (file->sections[file->section_count] == NULL)
+            return false;
+        file->section_count++;
+    }
+    return true;
+}
+
+static bool make_room(struct module_files *s)
+{
+    size_t capacity = s->capacity == 0 ? 256 : 2 * s->capacity;
+    struct module_file *files;
+
+    if (s->count < s->capacity)
+        return true;
+    files = realloc(s->files, capacity * sizeof(*files));
+    if (files == NULL)
+        return false;
+    s->files = files;
+    s->capacity = capacity;
+    return true;
+}
+
+/* Files that are no ELF files are not there. */
+static void take_file(struct module_files *s, const char *path)
+{
+    size_t len = strlen(path);
+    struct module_file file = {.path = NULL};
+    struct elf_file *f;
+    char err[256];
+
+    if (len < 4 || strcmp(path + len - 3, ".ko") != 0 || !make_room(s))
+        return;
+    f = elf_file_open(path, err, sizeof(err));
+    if (f == NULL)
+        return;
+    file.path = strdup(path);
+    file.fits = elf_file_is_relocatable(f) && elf_file_machine(f) == ELF_FILE_X86_64;
+    if (elf_file_build_id(f, &file.id, NULL) < 0)
+        file.id.len = 0;
+    if (file.path != NULL && read_sections(&file, f)) {
+        file.name = strrchr(file.path, '/');
+        file.name = file.name == NULL ? file.path : file.name + 1;
+        s->files[s->count++] = file;
+    } else {
+        free_file(&file);
+    }
+    elf_file_close(f);
 }
 
 /* Links are not followed, so that the walk ends. */
-static bool walk(struct search *s, const char *folder, unsigned depth)
+static bool walk(struct module_files *s, const char *folder, unsigned depth)
 {
     DIR *d = opendir(folder);
     struct dirent *e;
 
     if (d == NULL)
         return false;
-    while ((e = readdir(d)) != NULL && s->files++ < FILES_MAX) {
+    while ((e = readdir(d)) != NULL && s->looked_at++ < FILES_MAX) {
         char path[PATH_MAX_];
         struct stat st;
         int n = snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
@@ -70,10 +139,43 @@ static bool walk(struct search *s, const char *folder, unsigned depth)
         if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
             walk(s, path, depth + 1);
         else if (S_ISREG(st.st_mode))
-            take_file(s, path, e->d_name);
+            take_file(s, path);
     }
     closedir(d);
     return true;
+}
+
+struct module_files *module_files_scan(const char *dir, char *err, size_t errlen)
+{
+    struct module_files *s = calloc(1, sizeof(*s));
+
+    if (s == NULL) {
+        symbols_error(SYMBOLS_ERR_NO_MEMORY, err, errlen, "no memory for modules");
+        return NULL;
+    }
+    if (walk(s, dir, 0))
+        return s;
+    symbols_error(SYMBOLS_ERR_IO, err, errlen, "%s: %s", dir, strerror(errno));
+    free(s);
+    return NULL;
+}
+
+void module_files_destroy(struct module_files *s)
+{
+    if (s == NULL)
+        return;
+    for (size_t i = 0; i < s->count; i++)
+        free_file(&s->files[i]);
+    free(s->files);
+    free(s);
+}
+
+static const struct module_file *find_file(const struct module_files *s, const char *module)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (names_module(s->files[i].name, module))
+            return &s->files[i];
+    return NULL;
 }
 
 /* --- the document --- */
@@ -104,87 +206,65 @@ static uint64_t address_of(const struct guest_module *m, const char *section)
     return address == 0 || (m->live && strncmp(section, ".init", 5) == 0) ? NOWHERE : address;
 }
 
-static void put_library(struct bytes *b, const struct guest_module *m, const struct elf_file *f)
+static void put_library(struct bytes *b, const struct guest_module *m, const struct module_file *f)
 {
     put(b, "  <library name=\"");
-    put_escaped(b, elf_file_name(f));
+    put_escaped(b, f->path);
     put(b, "\">\n");
-    for (size_t i = 0; i < elf_file_section_count(f); i++) {
-        const struct elf_file_section *s = elf_file_section(f, i);
+    for (size_t i = 0; i < f->section_count; i++) {
         char line[64];
 
-        if (!s->alloc)
-            continue;
         snprintf(line, sizeof(line), "    <section address=\"0x%" PRIx64 "\"/>\n",
-                 address_of(m, s->name));
+                 address_of(m, f->sections[i]));
         put(b, line);
     }
     put(b, "  </library>\n");
 }
 
 /* Whether the file is the module's; a warning into `text` if not. */
-static bool fits(const struct guest_module *m, const struct elf_file *f, char *text, size_t len)
+static bool fits(const struct guest_module *m, const struct module_file *f, char *text, size_t len)
 {
-    struct build_id id;
     char ours[2 * BUILD_ID_MAX + 1], theirs[2 * BUILD_ID_MAX + 1];
 
-    if (!elf_file_is_relocatable(f) || elf_file_machine(f) != ELF_FILE_X86_64) {
-        symbols_error(0, text, len, "%s: not a module for x86-64", elf_file_name(f));
+    if (!f->fits) {
+        symbols_error(0, text, len, "%s: not a module for x86-64", f->path);
         return false;
     }
-    if (m->build_id.len == 0 || elf_file_build_id(f, &id, NULL) < 0 ||
-        build_id_equal(&m->build_id, &id))
+    if (m->build_id.len == 0 || f->id.len == 0 || build_id_equal(&m->build_id, &f->id))
         return true;
     symbols_error(0, text, len,
                   "%s: build-id %s is not that of the guest's module, %s: its symbols do not fit",
-                  elf_file_name(f), build_id_text(&id, ours, sizeof(ours)),
+                  f->path, build_id_text(&f->id, ours, sizeof(ours)),
                   build_id_text(&m->build_id, theirs, sizeof(theirs)));
     return false;
 }
 
-static void put_module(struct bytes *b, const struct guest_module *m, const char *path,
-                       char *warning, size_t warning_len)
+int modules_library_list(const struct module_list *l, const struct module_files *files, char **xml,
+                         char *warning, size_t warning_len, char *err, size_t errlen)
 {
-    char text[512] = "";
-    struct elf_file *f = elf_file_open(path, text, sizeof(text));
-
-    if (f != NULL && fits(m, f, text, sizeof(text)))
-        put_library(b, m, f);
-    if (text[0] != '\0' && warning_len > 0 && warning[0] == '\0')
-        symbols_error(0, warning, warning_len, "%s", text);
-    elf_file_close(f);
-}
-
-int modules_library_list(const struct module_list *l, const char *dir, char **xml, char *warning,
-                         size_t warning_len, char *err, size_t errlen)
-{
-    struct search s = {.list = l, .paths = calloc(l->count + 1, sizeof(*s.paths))};
     struct bytes b = {0};
-    int status = SYMBOLS_OK;
 
     if (warning_len > 0)
         warning[0] = '\0';
-    if (s.paths == NULL)
-        return symbols_error(SYMBOLS_ERR_NO_MEMORY, err, errlen, "no memory for modules");
-    if (!walk(&s, dir, 0)) {
-        status = symbols_error(SYMBOLS_ERR_IO, err, errlen, "%s: %s", dir, strerror(errno));
-        goto free_paths;
-    }
     put(&b, "<library-list>\n");
-    for (size_t i = 0; i < l->count; i++)
-        if (s.paths[i] != NULL && l->modules[i].section_count > 0)
-            put_module(&b, &l->modules[i], s.paths[i], warning, warning_len);
+    for (size_t i = 0; i < l->count; i++) {
+        const struct guest_module *m = &l->modules[i];
+        const struct module_file *f = find_file(files, m->name);
+        char text[512] = "";
+
+        if (f == NULL || m->section_count == 0)
+            continue;
+        if (fits(m, f, text, sizeof(text)))
+            put_library(&b, m, f);
+        else if (warning_len > 0 && warning[0] == '\0')
+            symbols_error(0, warning, warning_len, "%s", text);
+    }
     put(&b, "</library-list>\n");
     bytes_append_byte(&b, '\0');
     if (b.failed) {
         bytes_fini(&b);
-        status = symbols_error(SYMBOLS_ERR_NO_MEMORY, err, errlen, "no memory for modules");
-    } else {
-        *xml = (char *)b.data;
+        return symbols_error(SYMBOLS_ERR_NO_MEMORY, err, errlen, "no memory for modules");
     }
-free_paths:
-    for (size_t i = 0; i < l->count; i++)
-        free(s.paths[i]);
-    free(s.paths);
-    return status;
+    *xml = (char *)b.data;
+    return SYMBOLS_OK;
 }

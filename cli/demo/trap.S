@@ -7,6 +7,7 @@
  * trap_frame (trap.h), and calls trap_dispatch(frame).
  */
     .file "trap.S"
+    .cfi_sections .debug_frame  /* for debuggers: nothing of it is loaded */
 
 #define STUB_BYTES 16
 #define VECTORS    48           /* exceptions, and the sixteen interrupts of the 8259A pair */
@@ -36,41 +37,59 @@ trap_stubs:
 
     .type trap_common, @function
 trap_common:
-    pushq %rax
-    pushq %rcx
-    pushq %rdx
-    pushq %rbx
-    pushq %rbp
-    pushq %rsi
-    pushq %rdi
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
+    /* The interrupted RIP is above vector and error code; CS, RFLAGS, RSP and SS follow it. */
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_def_cfa rsp, 16
+    .cfi_offset rip, 0
+    .cfi_offset rsp, 24
+    .macro SAVE reg
+    pushq %\reg
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset \reg, 0
+    .endm
+    .macro RESTORE reg
+    popq %\reg
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore \reg
+    .endm
+    SAVE rax
+    SAVE rcx
+    SAVE rdx
+    SAVE rbx
+    SAVE rbp
+    SAVE rsi
+    SAVE rdi
+    SAVE r8
+    SAVE r9
+    SAVE r10
+    SAVE r11
+    SAVE r12
+    SAVE r13
+    SAVE r14
+    SAVE r15
     movq %rsp, %rdi
     cld
     call trap_dispatch
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rdi
-    popq %rsi
-    popq %rbp
-    popq %rbx
-    popq %rdx
-    popq %rcx
-    popq %rax
+    RESTORE r15
+    RESTORE r14
+    RESTORE r13
+    RESTORE r12
+    RESTORE r11
+    RESTORE r10
+    RESTORE r9
+    RESTORE r8
+    RESTORE rdi
+    RESTORE rsi
+    RESTORE rbp
+    RESTORE rbx
+    RESTORE rdx
+    RESTORE rcx
+    RESTORE rax
     addq $16, %rsp              /* vector, error code */
+    .cfi_adjust_cfa_offset -16
     iretq
+    .cfi_endproc
     .size trap_common, . - trap_common
 
     /*
@@ -101,10 +120,13 @@ switch_stack:
     .globl thread_start
     .type thread_start, @function
 thread_start:
+    .cfi_startproc
+    .cfi_undefined rip          /* nobody called it */
     xorl %ebp, %ebp
     sti
     call *%rbx
     ud2                         /* threads do not end */
+    .cfi_endproc
     .size thread_start, . - thread_start
 
     .section .note.GNU-stack, "", @progbits

@@ -11,7 +11,7 @@
  *   4. Decoding has no effect on the guest: only bytes of pages that executing the first instruction
  *      has translated are looked at.
  */
-#include "mmu_internal.h"
+#include "debugger.h"
 
 #include <stdlib.h>
 
@@ -30,7 +30,7 @@ int blocks_init(struct cpu *cpu)
     cache->arena = malloc(BLOCK_ARENA_BYTES);
     cache->pages = calloc(cpu->ram->npages, sizeof(*cache->pages));
     cache->tables = calloc(cpu->ram->npages, sizeof(*cache->tables));
-    cache->scratch = malloc(sizeof(struct block) + (BLOCK_MAX_OPS + 1) * sizeof(struct op));
+    cache->scratch = malloc(BLOCK_BYTES(BLOCK_MAX_OPS));
     if (cache->arena == NULL || cache->pages == NULL || cache->tables == NULL ||
         cache->scratch == NULL) {
         blocks_fini(cpu);
@@ -54,6 +54,12 @@ void blocks_fini(struct cpu *cpu)
     cpu->blocks = NULL;
 }
 
+void blocks_forget_jumps(struct cpu *cpu)
+{
+    cpu->flush_generation++;
+    cpu->jump_key = cpu->flush_generation << 8 | (cpu->jump_key & 0xff);
+}
+
 void blocks_flush(struct cpu *cpu)
 {
     struct block_cache *cache = cpu->blocks;
@@ -67,8 +73,7 @@ void blocks_flush(struct cpu *cpu)
     }
     memset(cache->hash, 0, sizeof(cache->hash));
     memset(cpu->jumps, 0, sizeof(cpu->jumps));
-    cpu->flush_generation++;
-    cpu->jump_key = cpu->flush_generation << 8 | (cpu->jump_key & 0xff);
+    blocks_forget_jumps(cpu);
     cache->used = 0;
     cache->flushes++;
 }
@@ -119,6 +124,28 @@ static void lower_bad(struct op *op, enum decode_status status, unsigned off, un
     op->len = 1;
 }
 
+const struct op *op_checked(struct cpu *cpu, const struct op *op)
+{
+    uint64_t linear = op_rip(cpu, op);
+
+    if (mode_code_size(cpu->mode) != CODE_64)
+        linear = (uint32_t)(linear + cpu->seg[SEG_CS].base);
+    if (unlikely(debugger_may_stop_at(cpu->debugger, linear)))
+        debugger_check_exec(cpu, op, linear);
+    return block_unchecked(cpu->block)[op->idx](cpu, op);
+}
+
+static void check_all(struct block *b)
+{
+    op_fn **unchecked = block_unchecked(b);
+    unsigned i;
+
+    for (i = 0; i < b->n; i++) {
+        unchecked[i] = b->ops[i].fn;
+        b->ops[i].fn = op_checked;
+    }
+}
+
 /* Decodes up to `limit` instructions at `code`, `room` bytes of which may be looked at. 0 when the
  * first instruction needs more. */
 static unsigned decode_run(const struct cpu *cpu, struct block *b, const uint8_t *code, size_t room,
@@ -149,6 +176,8 @@ static unsigned decode_run(const struct cpu *cpu, struct block *b, const uint8_t
             break;
     }
     finish_block(b, n, off);
+    if (b->mode & MODE_CHECKED)
+        check_all(b);
     return n;
 }
 
@@ -206,7 +235,7 @@ static void register_block(struct cpu *cpu, struct block *b)
              line_mask(from, end < PAGE_BYTES ? end : PAGE_BYTES));
     if (b->tail_page != UINT64_MAX)
         page_add(cpu, b, 1, b->tail_page, line_mask(0, end - PAGE_BYTES));
-    cache->used += (sizeof(*b) + (b->n + 1u) * sizeof(struct op) + 63) & ~(size_t)63;
+    cache->used += (BLOCK_BYTES(b->n) + 63) & ~(size_t)63;
     cache->decoded++;
 }
 
@@ -280,10 +309,8 @@ void blocks_store(struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len)
     cp->mask = mask;
     if (mask == 0)
         ram_clear_flag(cpu->ram, page, RAM_CODE);
-    if (dropped) {
-        cpu->flush_generation++;
-        cpu->jump_key = cpu->flush_generation << 8 | (cpu->jump_key & 0xff);
-    }
+    if (dropped)
+        blocks_forget_jumps(cpu);
 }
 
 bool blocks_store_needs_solo(struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len)
@@ -312,6 +339,14 @@ static uint64_t code_linear(struct cpu *cpu, uint64_t rip)
     return (uint32_t)(cpu->seg[SEG_CS].base + rip);
 }
 
+/* What blocks at this address are decoded for. */
+static uint32_t block_mode(const struct cpu *cpu, uint64_t linear)
+{
+    uint32_t mode = cpu->mode & MODE_BLOCK_MASK;
+
+    return debugger_page_has_exec(cpu->debugger, linear) ? mode | MODE_CHECKED : mode;
+}
+
 /* One instruction that is not to be cached. */
 static struct block *uncached_block(struct cpu *cpu, uint64_t linear, uint64_t rip)
 {
@@ -319,7 +354,7 @@ static struct block *uncached_block(struct cpu *cpu, uint64_t linear, uint64_t r
     uint8_t buf[INSN_MAX_LEN];
     unsigned n = fetch_slowly(cpu, linear, buf, &b->tail_page);
 
-    b->mode = cpu->mode & MODE_BLOCK_MASK;
+    b->mode = block_mode(cpu, linear);
     b->pos = UINT64_MAX;
     decode_run(cpu, b, buf, n, 1);
     if (mode_code_size(cpu->mode) != CODE_64 &&
@@ -332,20 +367,20 @@ static struct block *uncached_block(struct cpu *cpu, uint64_t linear, uint64_t r
 static struct block *reserve_block(struct cpu *cpu)
 {
     struct block_cache *cache = cpu->blocks;
-    size_t most = sizeof(struct block) + (BLOCK_MAX_OPS + 1) * sizeof(struct op) + 64;
+    size_t most = BLOCK_BYTES(BLOCK_MAX_OPS) + 64;
 
     if (cache->used + most > BLOCK_ARENA_BYTES)
         blocks_flush(cpu);
     return (struct block *)(void *)(cache->arena + cache->used);
 }
 
-static struct block *build_block(struct cpu *cpu, uint64_t linear, uint64_t pos)
+static struct block *build_block(struct cpu *cpu, uint64_t linear, uint64_t pos, uint32_t mode)
 {
     struct block *b = reserve_block(cpu);
     uint8_t buf[INSN_MAX_LEN];
     unsigned n;
 
-    b->mode = cpu->mode & MODE_BLOCK_MASK;
+    b->mode = mode;
     b->pos = pos;
     b->tail_page = UINT64_MAX;
     if (decode_run(cpu, b, cpu->ram->host + pos, PAGE_BYTES - (pos & PAGE_OFFSET_MASK),
@@ -374,8 +409,8 @@ static bool tail_matches(struct cpu *cpu, const struct block *b, uint64_t linear
 
 struct block *blocks_lookup(struct cpu *cpu, uint64_t rip)
 {
-    uint32_t mode = cpu->mode & MODE_BLOCK_MASK;
     uint64_t linear = code_linear(cpu, rip), gpa;
+    uint32_t mode = block_mode(cpu, linear);
     uint64_t pos = mmu_fetch(cpu, linear, &gpa);
     struct block *b;
 
@@ -386,7 +421,7 @@ struct block *blocks_lookup(struct cpu *cpu, uint64_t rip)
             (b->tail_page == UINT64_MAX || tail_matches(cpu, b, linear)))
             break;
     if (b == NULL)
-        b = build_block(cpu, linear, pos);
+        b = build_block(cpu, linear, pos, mode);
     if (b == NULL)
         return uncached_block(cpu, linear, rip);
     if (mode_code_size(mode) != CODE_64 && rip + b->bytes - 1 > cpu->seg[SEG_CS].limit)
@@ -397,9 +432,13 @@ struct block *blocks_lookup(struct cpu *cpu, uint64_t rip)
 struct block *blocks_part(struct cpu *cpu, const struct block *from, unsigned first, unsigned n)
 {
     struct block *b = cpu->blocks->scratch;
+    op_fn *unchecked[BLOCK_MAX_OPS];
     struct op *end;
     unsigned i;
 
+    /* `from` may be the same memory. */
+    if (from->mode & MODE_CHECKED)
+        memcpy(unchecked, &block_unchecked((struct block *)from)[first], n * sizeof(unchecked[0]));
     b->mode = from->mode;
     b->pos = UINT64_MAX;
     b->tail_page = UINT64_MAX;
@@ -415,6 +454,8 @@ struct block *blocks_part(struct cpu *cpu, const struct block *from, unsigned fi
     b->n = (uint16_t)n;
     b->bytes = 0;
     b->dropped = false;
+    if (b->mode & MODE_CHECKED)
+        memcpy(block_unchecked(b), unchecked, n * sizeof(unchecked[0]));
     return b;
 }
 

@@ -204,14 +204,20 @@ void cpu_startup_signal(struct cpu *cpu, uint8_t vector)
     cpu_state_changed(cpu);
 }
 
-void cpu_state_changed(struct cpu *cpu)
+void cpu_registers_changed(struct cpu *cpu)
 {
     cpu->regs[REG_NONE] = 0;
     flags_set(cpu, cpu->rflags);
-    cpu->faults_in_a_row = 0;
-    cpu->retired_mark = UINT64_MAX;
     cpu_debug_changed(cpu); /* flushes translations */
     cpu_update_mode(cpu);
+}
+
+void cpu_state_changed(struct cpu *cpu)
+{
+    cpu->faults_in_a_row = 0;
+    cpu->retired_mark = UINT64_MAX;
+    cpu->repeat_mark = UINT64_MAX;
+    cpu_registers_changed(cpu);
 }
 
 /* --- time --- */
@@ -299,6 +305,7 @@ int cpu_init(struct cpu *cpu, struct machine *m, unsigned index)
     cpu->ram = &m->ram;
     cpu->ports = &m->ports;
     cpu->memory = &m->memory;
+    cpu->debugger = m->debugger;
     cpu->tlb = cpu->tlbs[0];
     cpu->flush_generation = 1;
     cpu->undefined_count = calloc(INSN_COUNT, sizeof(uint64_t));

@@ -12,6 +12,7 @@
  */
 #include "mmu_internal.h"
 #include "dispatch.h"
+#include "debugger.h"
 #include "exception.h"
 
 #define LIVELOCK_FAULTS 100000u
@@ -180,6 +181,11 @@ void require_solo(struct cpu *cpu)
         unwind(cpu, UNWIND_SOLO);
 }
 
+_Noreturn void engine_stop_here(struct cpu *cpu)
+{
+    unwind(cpu, UNWIND_DEBUG);
+}
+
 void engine_settle_fault(struct cpu *cpu)
 {
     if (cpu->op != NULL) {
@@ -228,6 +234,12 @@ static void finish_step(struct cpu *cpu)
 /* Runs one instruction with TF and instruction breakpoints in force. */
 static void step(struct cpu *cpu, uint64_t end)
 {
+    uint64_t linear = cpu->rip;
+
+    if (mode_code_size(cpu->mode) != CODE_64)
+        linear = (uint32_t)(linear + cpu->seg[SEG_CS].base);
+    if (debugger_may_stop_at(cpu->debugger, linear))
+        debugger_check_exec(cpu, NULL, linear); /* before anything has changed */
     cpu_check_code_breakpoints(cpu);
     cpu->rflags &= ~(uint64_t)RFLAGS_RF; /* holds for one instruction */
     cpu->icount_end = cpu->icount + 1;
@@ -268,6 +280,11 @@ static bool recover(struct cpu *cpu, enum unwind_reason why, uint64_t end, enum 
     if (why == UNWIND_SOLO)
         return true;
     cpu->tf_armed = false;
+    if (why == UNWIND_DEBUG) {
+        *exit = CPU_EXIT_EVENT;
+        return false;
+    }
+    debugger_forget_hits(cpu->debugger);
     if (cpu->icount == cpu->retired_mark)
         cpu->faults_in_a_row++;
     else

@@ -11,6 +11,8 @@
  */
 #include "exception.h"
 
+#include "debugger.h"
+
 /* How an event came about: decides DPL checks, EXT, RF and what is pushed. */
 enum event_kind { EVENT_FAULT, EVENT_TRAP, EVENT_SOFT, EVENT_EXTERNAL };
 
@@ -358,6 +360,9 @@ static bool deliver_all(struct cpu *cpu, struct event *volatile ev)
         cpu->op = NULL;
     }
     deliver(cpu, ev);
+    cpu_count_entry(cpu, cpu->icount);
+    if (cpu->stop_at_entry)
+        cpu->exit_request = true;
 done:
     cpu->unwind = outer;
     return alive;
@@ -421,7 +426,7 @@ void cpu_debug_changed(struct cpu *cpu)
     unsigned i;
 
     cpu->code_breakpoints = false;
-    cpu->watch_pages = false;
+    cpu->watch_pages = debugger_watches(cpu->debugger);
     for (i = 0; i < 4; i++) {
         if (!dr7_armed(cpu->dr[7], i))
             continue;
@@ -463,22 +468,23 @@ static void watched_range(const struct cpu *cpu, unsigned i, uint64_t *from, uin
     *end = *from + len;
 }
 
-bool cpu_page_is_watched(const struct cpu *cpu, uint64_t page_linear)
+unsigned cpu_page_watch(const struct cpu *cpu, uint64_t page_linear)
 {
     uint64_t from, end;
-    unsigned i;
+    unsigned i, watch = debugger_page_watch(cpu->debugger, page_linear);
 
     for (i = 0; i < 4; i++) {
         if (!dr7_armed(cpu->dr[7], i) || !(dr7_type(cpu->dr[7], i) & 1))
             continue;
         watched_range(cpu, i, &from, &end);
         if (from < page_linear + PAGE_BYTES && page_linear < end)
-            return true;
+            watch |= PAGE_WATCH_ALL;
     }
-    return false;
+    return watch;
 }
 
-void cpu_watch_access(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
+/* DR0..DR3 do not see the processor's own accesses. */
+static void watch_by_registers(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
                       bool write)
 {
     uint64_t from, end;
@@ -495,5 +501,24 @@ void cpu_watch_access(struct cpu *cpu, const struct op *op, uint64_t linear, uns
             cpu->trap_dr6 |= 1u << i;
             cpu->pending |= PENDING_TRAP;
         }
+    }
+}
+
+void cpu_watch_access(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
+                      bool write)
+{
+    if (op != NULL)
+        watch_by_registers(cpu, op, linear, size, write);
+    debugger_access(cpu, op, linear, size, write);
+}
+
+void cpu_watch_probe(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size)
+{
+    if (op == NULL)
+        return;
+    watch_by_registers(cpu, op, linear, size, true);
+    if (debugger_overlaps(cpu->debugger, linear, size, true)) {
+        cpu->op = op;
+        require_solo(cpu);
     }
 }

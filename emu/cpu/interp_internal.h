@@ -88,7 +88,7 @@ struct block {
     uint16_t bytes;
     uint16_t n;           /* instructions */
     bool dropped;         /* its code has changed: must not be entered any more */
-    struct op ops[];      /* n + 1 */
+    struct op ops[];      /* n + 1; behind them, with MODE_CHECKED: block_unchecked() */
 };
 
 /* cpu->mode: what decoding and handlers depend on. */
@@ -97,6 +97,15 @@ struct block {
 #define MODE_STACK32   0x8u /* SS.B */
 #define MODE_USER      0x10u /* CPL 3: in the jump cache's key, not in the block's */
 #define MODE_BLOCK_MASK 0xfu
+#define MODE_CHECKED   0x20u /* of a block: a debugger looks before each instruction */
+
+/* What the instructions of a checked block are, each being preceded by op_checked. */
+static inline op_fn **block_unchecked(struct block *b)
+{
+    return (op_fn **)(void *)&b->ops[b->n + 1];
+}
+/* Bytes of a block of n instructions, whatever its mode. */
+#define BLOCK_BYTES(n) (sizeof(struct block) + ((n) + 1u) * (sizeof(struct op) + sizeof(op_fn *)))
 
 /* Linear RIP at which the current block starts (not masked to the code size). */
 static inline uint64_t block_rip(const struct cpu *cpu)

@@ -147,6 +147,8 @@ static const struct op *repeat_end(struct cpu *cpu, const struct op *op, bool fi
 {
     cpu->icount--;
     cpu->rip = finished ? op_next_rip(cpu, op) : op_rip(cpu, op);
+    if (!finished)
+        cpu->repeat_mark = cpu->icount;
     if (finished && !cpu->exit_request)
         return block_goto(cpu, cpu->rip);
     LEAVE();
@@ -333,8 +335,11 @@ REP_COMPARING(scas)
         cpu->exit_request = true;                                                                  \
         if (op->rep != 0)                                                                          \
             advance(cpu, op, REG_RCX, UINT64_MAX);                                                 \
-        cpu->rip = op->rep != 0 && count_left(cpu, op) != 0 ? op_rip(cpu, op)                      \
-                                                            : op_next_rip(cpu, op);                \
+        cpu->rip = op_next_rip(cpu, op);                                                           \
+        if (op->rep != 0 && count_left(cpu, op) != 0) {                                            \
+            cpu->rip = op_rip(cpu, op);                                                            \
+            cpu->repeat_mark = cpu->icount;                                                        \
+        }                                                                                          \
         LEAVE();                                                                                   \
     }
 PORT_STRING(ins)

@@ -14,7 +14,7 @@
  * all. When everything was dropped since the last walk through a table, it loses its flag at the next
  * store and costs nothing more.
  */
-#include "mmu_internal.h"
+#include "debugger.h"
 
 #include <stdlib.h>
 
@@ -402,8 +402,9 @@ static void tlb_install(struct cpu *cpu, enum mmu_view view, uint64_t linear, ui
     uint64_t tag = linear & ~PAGE_OFFSET_MASK;
     struct tlb_entry *e = &cpu->tlbs[view][(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
     uintptr_t addend = (uintptr_t)(cpu->ram->host + (page << PAGE_SHIFT)) - (uintptr_t)tag;
+    unsigned watch = cpu->watch_pages ? cpu_page_watch(cpu, tag) : 0;
 
-    if (cpu->watch_pages && cpu_page_is_watched(cpu, tag))
+    if (watch & PAGE_WATCH_ALL)
         return; /* data breakpoints: every access of the page comes the slow way */
     cpu->view_used[view] = true;
     if (e->addend != addend || (e->read != tag && e->write != tag && e->fetch != tag)) {
@@ -415,7 +416,7 @@ static void tlb_install(struct cpu *cpu, enum mmu_view view, uint64_t linear, ui
     } else {
         if (tlb2_allows(cpu, frame, MMU_READ, view))
             e->read = tag;
-        if (access == MMU_WRITE && cpu->ram->flags[page] == 0)
+        if (access == MMU_WRITE && cpu->ram->flags[page] == 0 && watch == 0)
             e->write = tag;
     }
 }
@@ -474,13 +475,25 @@ static uint64_t read_in_page(struct cpu *cpu, const struct op *op, uint64_t line
     uint64_t gpa = frame_gpa(cpu, frame, linear), v = 0;
     uint64_t page = ram_page_of(cpu->ram, gpa);
 
-    if (cpu->watch_pages && op != NULL)
+    if (cpu->watch_pages)
         cpu_watch_access(cpu, op, linear, size, false);
     if (page == UINT64_MAX)
         return device_read(cpu, op, gpa, size);
     tlb_install(cpu, view, linear, frame, MMU_READ, page);
     memcpy(&v, cpu->ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK), size);
     return v;
+}
+
+/* Whether a store has effects that the next instruction must find done. */
+static bool store_needs_solo(struct cpu *cpu, uint64_t page, uint64_t gpa, unsigned size)
+{
+    uint8_t flags = cpu->ram->flags[page];
+
+    if (cpu->solo)
+        return false;
+    if ((flags & RAM_WATCH) && debugger_overlaps_physical(cpu->debugger, gpa, size))
+        return true;
+    return (flags & (RAM_CODE | RAM_TABLE)) && blocks_store_needs_solo(cpu, page, gpa, size);
 }
 
 /* Does all that must happen before a store into RAM: true when a write tag may be installed. */
@@ -491,8 +504,7 @@ static bool before_store(struct cpu *cpu, const struct op *op, uint64_t page, ui
 
     if (flags == 0)
         return true;
-    if ((flags & (RAM_CODE | RAM_TABLE)) && op != NULL && !cpu->solo &&
-        blocks_store_needs_solo(cpu, page, gpa, size))
+    if (op != NULL && store_needs_solo(cpu, page, gpa, size))
         require_solo(cpu);
     ram_prepare_write(cpu->ram, gpa, size);
     return !(flags & RAM_TABLE);
@@ -505,7 +517,7 @@ static void write_in_page(struct cpu *cpu, const struct op *op, uint64_t linear,
     uint64_t gpa = frame_gpa(cpu, frame, linear);
     uint64_t page = ram_page_of(cpu->ram, gpa);
 
-    if (cpu->watch_pages && op != NULL)
+    if (cpu->watch_pages)
         cpu_watch_access(cpu, op, linear, size, true);
     if (page == UINT64_MAX) {
         device_write(cpu, op, gpa, value, size);
@@ -555,15 +567,14 @@ static void probe_in_page(struct cpu *cpu, const struct op *op, uint64_t linear,
     uint64_t gpa = frame_gpa(cpu, frame, linear);
     uint64_t page = ram_page_of(cpu->ram, gpa);
 
-    if (cpu->watch_pages && op != NULL)
-        cpu_watch_access(cpu, op, linear, size, true);
+    if (cpu->watch_pages)
+        cpu_watch_probe(cpu, op, linear, size);
     if (page == UINT64_MAX) {
         if (op != NULL)
             require_solo(cpu);
         return;
     }
-    if ((cpu->ram->flags[page] & (RAM_CODE | RAM_TABLE)) && op != NULL && !cpu->solo &&
-        blocks_store_needs_solo(cpu, page, gpa, size))
+    if (op != NULL && store_needs_solo(cpu, page, gpa, size))
         require_solo(cpu);
     if (cpu->ram->flags[page] == 0)
         tlb_install(cpu, view, linear, frame, MMU_WRITE, page);
@@ -668,12 +679,14 @@ uint8_t *mem_host(struct cpu *cpu, const struct op *op, uint64_t linear, unsigne
         return (uint8_t *)(uintptr_t)(linear + e->addend);
     cpu->op = op;
     check_address(cpu, op, linear, 1);
-    if (first_part(linear, size) != size || cpu->watch_pages || cpu->tlb == cpu->tlbs[MMU_VIEWS])
+    if (first_part(linear, size) != size || cpu->tlb == cpu->tlbs[MMU_VIEWS] ||
+        (cpu->watch_pages && cpu_page_watch(cpu, linear & ~PAGE_OFFSET_MASK) != 0))
         return NULL; /* every access is to be looked at: breakpoints, alignment */
     frame = translate(cpu, linear, access, cpu->view);
     gpa = frame_gpa(cpu, frame, linear);
     page = ram_page_of(cpu->ram, gpa);
-    if (page == UINT64_MAX || (access == MMU_WRITE && (cpu->ram->flags[page] & RAM_ROM)))
+    if (page == UINT64_MAX ||
+        (access == MMU_WRITE && (cpu->ram->flags[page] & (RAM_ROM | RAM_WATCH))))
         return NULL;
     if (access != MMU_WRITE || before_store(cpu, op, page, gpa, size))
         tlb_install(cpu, cpu->view, linear, frame, access, page);
@@ -743,34 +756,24 @@ uint64_t cpu_peek_translate(const struct cpu *cpu, uint64_t linear)
     return w.fault ? UINT64_MAX : frame_gpa(cpu, w.frame, linear);
 }
 
-/* `len` bytes of one page. */
-static void peek_in_page(const struct cpu *cpu, uint64_t gpa, uint8_t *out, size_t len)
-{
-    const uint8_t *host = ram_host(cpu->ram, gpa);
-
-    if (host != NULL)
-        memcpy(out, host, len);
-    else
-        for (size_t i = 0; i < len; i++)
-            out[i] = (uint8_t)bus_peek(cpu->memory, gpa + i, 1);
-}
-
 size_t cpu_peek(const struct cpu *cpu, uint64_t linear, void *out, size_t len)
 {
     uint8_t *to = out;
-    size_t done = 0;
+    size_t done = 0, n, i;
 
-    while (done < len) {
-        uint64_t at = linear + done;
-        uint64_t gpa = cpu_peek_translate(cpu, at);
-        size_t part = PAGE_BYTES - (size_t)(at & PAGE_OFFSET_MASK);
+    for (; done < len; done += n) {
+        uint64_t gpa = cpu_peek_translate(cpu, linear + done);
 
         if (gpa == UINT64_MAX)
             break;
-        if (part > len - done)
-            part = len - done;
-        peek_in_page(cpu, gpa, to + done, part);
-        done += part;
+        n = PAGE_BYTES - (size_t)(gpa & PAGE_OFFSET_MASK);
+        if (n > len - done)
+            n = len - done;
+        if (ram_page_of(cpu->ram, gpa) != UINT64_MAX)
+            memcpy(to + done, ram_host(cpu->ram, gpa), n);
+        else
+            for (i = 0; i < n; i++)
+                to[done + i] = (uint8_t)bus_peek(cpu->memory, gpa + i, 1);
     }
     return done;
 }

@@ -28,11 +28,16 @@ uint64_t mmu_fetch(struct cpu *cpu, uint64_t linear, uint64_t *gpa);
 /* #AC, where CR0.AM, EFLAGS.AC and CPL 3 ask for it. */
 void mem_check_alignment(struct cpu *cpu, uint64_t linear, unsigned size);
 
-/* --- data breakpoints (DR0..DR3) --- */
-bool cpu_page_is_watched(const struct cpu *cpu, uint64_t page_linear);
-/* Notes a hit; the trap follows the instruction. Demands that the instruction is alone. */
+/* --- data breakpoints: DR0..DR3, and a debugger's (debugger.h) --- */
+enum page_watch { PAGE_WATCH_WRITES = 1, PAGE_WATCH_ALL = 2 };
+/* Which accesses of the page must come the slow way: enum page_watch, or-ed. */
+unsigned cpu_page_watch(const struct cpu *cpu, uint64_t page_linear);
+/* Notes a hit; the trap, or stop, follows the instruction, which must be alone. `op` NULL: the
+ * processor's own access. */
 void cpu_watch_access(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
                       bool write);
+/* The same for a store that is only announced: nothing is noted, but the instruction must be alone. */
+void cpu_watch_probe(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size);
 
 /* --- block cache --- */
 
@@ -72,6 +77,8 @@ struct block_cache {
 int blocks_init(struct cpu *cpu);
 void blocks_fini(struct cpu *cpu);
 void blocks_flush(struct cpu *cpu);
+/* Code is looked up anew, by its address, before it is entered from another page. */
+void blocks_forget_jumps(struct cpu *cpu);
 /* The block at linear `rip` in the current mode, decoded if need be. Faults as fetching does. */
 struct block *blocks_lookup(struct cpu *cpu, uint64_t rip);
 /* Drops the code that [gpa, gpa + len) of a RAM page holds. */
@@ -84,11 +91,14 @@ struct block *blocks_part(struct cpu *cpu, const struct block *from, unsigned fi
 /* Chooses handler and operands for one decoded instruction. False: its RIP-relative operand is out of
  * reach from the block's start, `off` bytes before it; a block that starts with it has the best reach. */
 bool lower_insn(const struct cpu *cpu, const struct insn *in, struct op *op, unsigned off);
-extern op_fn op_end, op_undefined;
+extern op_fn op_end, op_undefined, op_checked;
 
 /* --- engine and exceptions --- */
 
-enum unwind_reason { UNWIND_NONE = 0, UNWIND_FAULT = 1, UNWIND_SOLO = 2 };
+enum unwind_reason { UNWIND_NONE = 0, UNWIND_FAULT = 1, UNWIND_SOLO = 2, UNWIND_DEBUG = 3 };
+
+/* A debugger stops before the current instruction (cpu->op; NULL: the one at cpu->rip). */
+_Noreturn void engine_stop_here(struct cpu *cpu);
 
 /* Delivers the exception noted in exc_*, cpu->rip being where it happened. Faults on the way become
  * double and triple faults. False: triple fault, the CPU is in shutdown. */

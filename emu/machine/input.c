@@ -38,6 +38,7 @@ const char *input_kind_name(enum input_kind kind)
     case INPUT_STOP: return "stop";
     case INPUT_MEDIUM: return "medium";
     case INPUT_POWER: return "power";
+    case INPUT_DEBUG: return "debug";
     case INPUT_KIND_COUNT: break;
     }
     return "unknown";

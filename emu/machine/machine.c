@@ -17,7 +17,8 @@
 #include <emu/boot.h>
 #include <emu/cpu.h>
 
-#include "../cpu/mmu_internal.h"
+#include "../cpu/debugger.h"
+#include "machine_internal.h"
 
 const char *machine_stop_name(enum machine_stop why)
 {
@@ -26,7 +27,7 @@ const char *machine_stop_name(enum machine_stop why)
         [STOP_EXIT] = "exit",             [STOP_RESET] = "reset",
         [STOP_TRIPLE_FAULT] = "triple-fault", [STOP_HALTED] = "halted",
         [STOP_USER] = "user",             [STOP_SOURCE] = "source",
-        [STOP_LIVELOCK] = "livelock",
+        [STOP_LIVELOCK] = "livelock",     [STOP_DEBUG] = "debug",
     };
 
     return why < STOP_REASON_COUNT ? names[why] : "unknown";
@@ -41,6 +42,8 @@ static void on_flagged_store(void *opaque, uint64_t page, uint64_t gpa, size_t l
 
     for (i = 0; i < m->ncpus; i++)
         cpu_before_flagged_store(&m->cpus[i], page, gpa, len);
+    if (m->ram.flags[page] & RAM_WATCH)
+        debugger_physical_store(&m->cpus[0], gpa, len);
 }
 
 static void on_protect(void *opaque, uint64_t page)
@@ -115,9 +118,15 @@ struct machine *machine_create(const struct machine_config *config,
         free(m);
         return NULL;
     }
+    m->debugger = debugger_create();
+    if (m->debugger == NULL) {
+        fail(err, errlen, "out of memory");
+        goto fail_destroy;
+    }
     m->ram.opaque = m;
     m->ram.on_flagged_store = on_flagged_store;
     m->ram.on_protect = on_protect;
+    machine_add_debug_sinks(m);
     machine_add_part(m, &clock_desc, &m->clock, NULL);
     if (create_cpus(m, 1) != 0) {
         fail(err, errlen, "out of memory");
@@ -129,6 +138,7 @@ struct machine *machine_create(const struct machine_config *config,
     if (machine_reset(m, err, errlen) != 0)
         goto fail_destroy;
     m->resets = 0;
+    m->cpus[0].entries = 0; /* power-on is moment 0, not a reset at it */
     return m;
 
 fail_destroy:
@@ -147,6 +157,7 @@ void machine_destroy(struct machine *m)
     for (i = 0; i < m->ncpus; i++)
         cpu_fini(&m->cpus[i]);
     free(m->cpus);
+    debugger_destroy(m->debugger);
     ram_fini(&m->ram);
     free(m);
 }
@@ -185,6 +196,8 @@ int machine_reset(struct machine *m, char *err, size_t errlen)
             m->parts[i].reset(m->parts[i].obj);
     rsdp = m->board_type->place_tables == NULL ? 0 : m->board_type->place_tables(m->board, m);
     m->resets++;
+    for (i = 0; i < m->ncpus; i++)
+        cpu_count_entry(&m->cpus[i], m->clock.icount);
     return boot_place(m, rsdp, err, errlen);
 }
 
@@ -268,6 +281,16 @@ static bool is_second_boundary(const struct machine *m)
     return m->cpus[0].retired_mark == m->clock.icount;
 }
 
+int machine_deliver(struct machine *m, const struct input *in)
+{
+    struct input stamped = *in;
+
+    if (is_second_boundary(m))
+        return -1;
+    deliver_input(m, &stamped);
+    return 0;
+}
+
 static void take_inputs(struct machine *m)
 {
     struct input in;
@@ -333,18 +356,42 @@ static enum machine_stop stop_reason(struct machine *m)
     return why;
 }
 
+struct moment machine_moment(const struct machine *m)
+{
+    uint64_t icount = m->clock.icount;
+
+    return (struct moment){.icount = icount, .entries = cpu_entries(&m->cpus[0], icount)};
+}
+
+/* How far the CPU may run. At the icount asked for, each entry is a moment to look at. */
+static uint64_t cpu_limit(struct machine *m, struct moment until)
+{
+    bool there = m->clock.icount == until.icount;
+
+    m->cpus[0].stop_at_entry = there;
+    return slice_end(m, there ? until.icount + 1 : until.icount);
+}
+
 enum machine_stop machine_run(struct machine *m, uint64_t icount)
+{
+    return machine_run_to(m, (struct moment){.icount = icount});
+}
+
+enum machine_stop machine_run_to(struct machine *m, struct moment until)
 {
     struct cpu *cpu = &m->cpus[0];
 
+    debugger_forget_hits(m->debugger);
     for (;;) {
         clock_run_due(&m->clock);
         take_inputs(m);
+        if (m->debugger->nhits > 0)
+            return STOP_DEBUG; /* a stop that was asked for as well is for the next run */
         if (m->stop_request != STOP_ICOUNT)
             return stop_reason(m);
         if (cpu->halted == 3)
             return STOP_TRIPLE_FAULT;
-        if (m->clock.icount >= icount)
+        if (!moment_before(machine_moment(m), until))
             return STOP_ICOUNT;
         if (cpu_wants_interrupt(cpu)) {
             if (!take_interrupt(m, cpu))
@@ -356,7 +403,7 @@ enum machine_stop machine_run(struct machine *m, uint64_t icount)
                 return STOP_HALTED;
             continue;
         }
-        switch (cpu_run(cpu, slice_end(m, icount))) {
+        switch (cpu_run(cpu, cpu_limit(m, until))) {
         case CPU_EXIT_SHUTDOWN: return STOP_TRIPLE_FAULT;
         case CPU_EXIT_LIVELOCK: return STOP_LIVELOCK;
         default: break;

@@ -52,14 +52,48 @@ void ram_fini(struct ram *ram)
     free(ram->flags);
     free(ram->page_hash);
     free(ram->dirty);
+    free(ram->touched);
     memset(ram, 0, sizeof(*ram));
+}
+
+/* Calls `fn` for each page that the host has given memory of its own; unknown counts as yes. Others
+ * hold zeros. */
+static void for_each_resident(struct ram *ram, void (*fn)(struct ram *ram, uint64_t page))
+{
+    enum { CHUNK = 4096 };
+    unsigned char resident[CHUNK];
+    uint64_t page, i, n;
+
+    for (page = 0; page < ram->npages; page += CHUNK) {
+        n = ram->npages - page < CHUNK ? ram->npages - page : CHUNK;
+        if (mincore(ram->host + (page << PAGE_SHIFT), n << PAGE_SHIFT, resident) != 0)
+            memset(resident, 1, sizeof(resident));
+        for (i = 0; i < n; i++)
+            if (resident[i] & 1)
+                fn(ram, page + i);
+    }
+}
+
+/* The page is about to differ from what the checkpoint has. */
+static void touch(struct ram *ram, uint64_t page)
+{
+    if (!(ram->flags[page] & RAM_SAVED))
+        return;
+    ram->on_touch(ram->touch_opaque, page);
+    ram->flags[page] &= (uint8_t)~RAM_SAVED;
+    ram->touched[ram->ntouched++] = (uint32_t)page;
 }
 
 void ram_clear(struct ram *ram)
 {
+    uint64_t page;
+
+    if (ram->touched != NULL)
+        for_each_resident(ram, touch);
     /* Fresh zero pages from the host; every page then counts as stored to. */
     madvise(ram->host, ram->bytes + ram->rom_bytes, MADV_DONTNEED);
-    memset(ram->flags, 0, ram->npages);
+    for (page = 0; page < ram->npages; page++)
+        ram->flags[page] &= RAM_SAVED | RAM_WATCH;
     memset(ram->page_hash, 0, ram->npages * sizeof(*ram->page_hash));
     ram->sum = 0;
     ram->ndirty = 0;
@@ -82,8 +116,9 @@ void ram_prepare_write(struct ram *ram, uint64_t gpa, size_t len)
 
     if (flags == 0 || (flags & RAM_ROM))
         return;
-    if (flags & (RAM_CODE | RAM_TABLE))
+    if (flags & (RAM_CODE | RAM_TABLE | RAM_WATCH))
         ram->on_flagged_store(ram->opaque, page, gpa, len);
+    touch(ram, page);
     if (flags & RAM_CLEAN) {
         ram->flags[page] &= (uint8_t)~RAM_CLEAN;
         ram->dirty[ram->ndirty++] = (uint32_t)page;
@@ -175,29 +210,12 @@ static void rehash(struct ram *ram, uint64_t page)
     ram->page_hash[page] = hash;
 }
 
-/* Whether the host has ever given the page memory of its own; unknown counts as yes. */
-static void rehash_resident(struct ram *ram)
-{
-    enum { CHUNK = 4096 };
-    unsigned char resident[CHUNK];
-    uint64_t page, i, n;
-
-    for (page = 0; page < ram->npages; page += CHUNK) {
-        n = ram->npages - page < CHUNK ? ram->npages - page : CHUNK;
-        if (mincore(ram->host + (page << PAGE_SHIFT), n << PAGE_SHIFT, resident) != 0)
-            memset(resident, 1, sizeof(resident));
-        for (i = 0; i < n; i++)
-            if (resident[i] & 1)
-                rehash(ram, page + i);
-    }
-}
-
 uint64_t ram_digest(struct ram *ram)
 {
     uint64_t i;
 
     if (!ram->tracking) {
-        rehash_resident(ram);
+        for_each_resident(ram, rehash);
         for (i = 0; i < ram->npages; i++)
             ram->flags[i] |= RAM_CLEAN;
         ram->tracking = true;
@@ -214,4 +232,82 @@ uint64_t ram_digest(struct ram *ram)
     ram->ndirty = 0;
     ram->on_protect(ram->opaque, UINT64_MAX);
     return ram->sum;
+}
+
+/* --- checkpoints --- */
+
+int ram_track_touched(struct ram *ram, void (*on_touch)(void *opaque, uint64_t page), void *opaque)
+{
+    uint64_t i;
+
+    ram->on_touch = on_touch;
+    ram->touch_opaque = opaque;
+    if (ram->touched == NULL) {
+        ram->touched = calloc(ram->npages, sizeof(*ram->touched));
+        if (ram->touched == NULL)
+            return -1;
+        for (i = 0; i < ram->npages; i++)
+            ram->flags[i] |= RAM_SAVED;
+    } else {
+        for (i = 0; i < ram->ntouched; i++)
+            ram->flags[ram->touched[i]] |= RAM_SAVED;
+    }
+    ram->ntouched = 0;
+    ram->on_protect(ram->opaque, UINT64_MAX);
+    return 0;
+}
+
+void ram_untrack_touched(struct ram *ram)
+{
+    uint64_t i;
+
+    free(ram->touched);
+    ram->touched = NULL;
+    ram->ntouched = 0;
+    for (i = 0; i < ram->npages; i++)
+        ram->flags[i] &= (uint8_t)~RAM_SAVED;
+}
+
+bool ram_page_is_zero(const struct ram *ram, uint64_t page)
+{
+    return is_zero_page(ram->host + (page << PAGE_SHIFT));
+}
+
+uint64_t ram_gpa_of(const struct ram *ram, uint64_t page)
+{
+    uint64_t at = page << PAGE_SHIFT;
+
+    if (at < ram->low_bytes)
+        return at;
+    if (at < ram->bytes)
+        return at - ram->low_bytes + (4ULL << 30);
+    return at - ram->bytes + (4ULL << 30) - ram->rom_bytes;
+}
+
+/* Code is dropped by lines of this size. */
+#define RESTORE_BYTES 64u
+
+void ram_restore_page(struct ram *ram, uint64_t page, const uint8_t *content)
+{
+    static const uint8_t zeros[PAGE_BYTES];
+    uint8_t *to = ram->host + (page << PAGE_SHIFT);
+    uint8_t saved = ram->flags[page] & RAM_SAVED;
+    uint64_t gpa = ram_gpa_of(ram, page);
+    unsigned at;
+
+    if (content == NULL)
+        content = zeros;
+    ram->flags[page] &= (uint8_t)~RAM_SAVED;
+    if (ram->flags[page] & RAM_CODE) {
+        for (at = 0; at < PAGE_BYTES; at += RESTORE_BYTES) {
+            if (memcmp(to + at, content + at, RESTORE_BYTES) == 0)
+                continue;
+            ram_prepare_write(ram, gpa + at, RESTORE_BYTES);
+            memcpy(to + at, content + at, RESTORE_BYTES);
+        }
+    } else {
+        ram_prepare_write(ram, gpa, PAGE_BYTES);
+        memcpy(to, content, PAGE_BYTES);
+    }
+    ram->flags[page] |= saved;
 }

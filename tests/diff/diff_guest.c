@@ -9,7 +9,7 @@
  * every sequence passes through the emulator's own exception delivery and return.
  *
  * GDT and selectors are those of Linux, and so are the IDT's privilege levels, for the error codes
- * that INT n and selector faults push.
+ * that INT n and selector faults push. The segment for 32-bit code is there if the host has it.
  */
 #include "diff_guest.h"
 
@@ -138,13 +138,14 @@ static void build_page_tables(struct machine *m)
     }
 }
 
-static void build_gdt(struct machine *m)
+static void build_gdt(struct machine *m, bool code32)
 {
     uint64_t tss = KERNEL_VA + TSS_GPA;
 
     put64(m, GDT_GPA + KERNEL_CS, 0x00af9b000000ffffULL);
     put64(m, GDT_GPA + 0x18, 0x00cf93000000ffffULL);
-    put64(m, GDT_GPA + (USER_CS32 & ~7u), 0x00cffb000000ffffULL);
+    if (code32)
+        put64(m, GDT_GPA + (USER_CS32 & ~7u), 0x00cffb000000ffffULL);
     put64(m, GDT_GPA + (USER_DS & ~7u), 0x00cff3000000ffffULL);
     put64(m, GDT_GPA + (USER_CS64 & ~7u), 0x00affb000000ffffULL);
     put64(m, GDT_GPA + TSS_SELECTOR,
@@ -206,7 +207,7 @@ static void set_up_cpu(struct machine *m)
     cpu_state_changed(cpu);
 }
 
-struct guest *guest_create(const uint8_t *template)
+struct guest *guest_create(const uint8_t *template, bool code32)
 {
     struct machine_config config = {
         .struct_size = sizeof(config), .ram_bytes = 1u << 20, .ns_per_insn = 1};
@@ -223,7 +224,7 @@ struct guest *guest_create(const uint8_t *template)
         return NULL;
     }
     build_page_tables(g->m);
-    build_gdt(g->m);
+    build_gdt(g->m, code32);
     build_idt(g->m);
     ram_write(&g->m->ram, ARENA_GPA, template, ARENA_BYTES);
     set_up_cpu(g->m);

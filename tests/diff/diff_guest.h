@@ -21,7 +21,8 @@ enum guest_end {
 };
 #define GUEST_MAX_INSNS 60000u
 
-struct guest *guest_create(const uint8_t *template);
+/* `code32`: the GDT has a segment for 32-bit code, as the host's has; without, USER_CS32 faults. */
+struct guest *guest_create(const uint8_t *template, bool code32);
 void guest_destroy(struct guest *g);
 
 /* With budgets of `slice` instructions; 0: all of it in one go. *icount: instructions retired from

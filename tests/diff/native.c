@@ -382,6 +382,27 @@ void native_destroy(struct native *n)
     free(n);
 }
 
+/* Asks the CPU, not the kernel: under PVM the GDT is the hypervisor's and may lack USER_CS32,
+ * though the kernel is built with IA32 emulation. */
+int native_runs_32bit(struct native *n)
+{
+    struct native_batch *b = native_slot(n, 0);
+    struct outcome *out = &b->outcomes[0];
+    unsigned culprit;
+
+    b->count = 1;
+    b->seqs[0] = (struct seq){.rip = CODE_VA, .cs = USER_CS32, .code_len = 1, .code = {0xcc}};
+    if (native_submit(n, 0) != 0 || native_wait(n, 0, &culprit) != 0)
+        return -1;
+    if (out->vector == 3 && out->cs == USER_CS32)
+        return 1;
+    if (out->vector == 13 && out->error == (USER_CS32 & ~3u))
+        return 0;
+    fprintf(stderr, "native child: 32-bit INT3 ended with vector %u, error code %x, CS %x\n",
+            out->vector, out->error, out->cs);
+    return -1;
+}
+
 struct native_batch *native_slot(struct native *n, unsigned slot)
 {
     return &n->shared->batches[slot];

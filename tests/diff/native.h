@@ -25,6 +25,10 @@ struct native; /* opaque */
 struct native *native_create(const uint8_t *template);
 void native_destroy(struct native *n);
 
+/* 1: the host's CPU runs 32-bit code, 0: it has no segment for it, -1 with a line on stderr. Call
+ * while nothing is in flight; uses slot 0. */
+int native_runs_32bit(struct native *n);
+
 /* The batch to fill in before submit and to read after wait. */
 struct native_batch *native_slot(struct native *n, unsigned slot);
 /* 0, or -1: the child is gone. */

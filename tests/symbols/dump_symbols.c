@@ -297,12 +297,16 @@ static void print_modules(struct session *s, const char *unused)
 static void print_libraries(struct session *s, const char *dir)
 {
     char err[512], warning[512];
+    struct module_files *files = module_files_scan(dir, err, sizeof(err));
     char *xml;
 
+    if (files == NULL)
+        die(err, "");
     if (s->modules == NULL)
         die("libraries", "ask for modules before");
-    if (modules_library_list(s->modules, dir, &xml, warning, sizeof(warning), err, sizeof(err)) < 0)
+    if (modules_library_list(s->modules, files, &xml, warning, sizeof(warning), err, sizeof(err)) < 0)
         die(err, "");
+    module_files_destroy(files);
     if (warning[0] != '\0')
         fprintf(stderr, "warning: %s\n", warning);
     fputs(xml, stdout);

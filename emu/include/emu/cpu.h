@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <emu/debug.h>
 #include <emu/fpu_state.h>
 #include <emu/insn.h>
 #include <emu/intc.h>
@@ -30,6 +31,7 @@ struct clock;
 struct bus;
 struct block;
 struct block_cache;
+struct debugger;
 struct op;
 
 /* --- bits of the architecture (Intel SDM vol. 3, chapter 2) --- */
@@ -233,7 +235,7 @@ struct cpu {
     uint32_t mode;         /* block mode bits: code size, flat segments, stack size */
     uint32_t view;         /* enum mmu_view */
     bool solo;             /* the current instruction is alone in its block */
-    bool watch_pages;      /* DR7 arms a data breakpoint */
+    bool watch_pages;      /* DR7 or a debugger watches data: see cpu_page_watch() */
     bool exit_request;     /* leave the engine at the end of this block */
     uint8_t exc_vector;    /* exception being raised (between raise and delivery) */
     bool exc_has_error;
@@ -244,6 +246,10 @@ struct cpu {
     uint64_t exc_cr2;
     uint32_t faults_in_a_row; /* exceptions delivered since an instruction retired */
     uint64_t retired_mark; /* icount at the last of those */
+    uint64_t entry_icount; /* where `entries` counts: see cpu_entries() */
+    uint32_t entries;      /* deliveries of events at entry_icount */
+    uint64_t repeat_mark;  /* icount at which a repeated string instruction was left unfinished */
+    bool stop_at_entry;    /* cpu_run returns after a delivery */
     uint64_t flush_generation;
     uint64_t tlb2_local;   /* generation of pages that are not global, << 52 */
     uint64_t tlb2_global;
@@ -258,6 +264,7 @@ struct cpu {
     const struct intc_ops *intc;
     void *intc_opaque;
     struct block_cache *blocks;
+    struct debugger *debugger; /* the machine's */
     uint64_t *undefined_count; /* per insn_id: not implemented, raised #UD (for --stats) */
     uint64_t undefined_bytes;  /* encodings that are no instruction: #UD */
     unsigned index;
@@ -277,10 +284,24 @@ void cpu_reset(void *cpu);
 /* After the architectural part was changed from outside (load, boot loader, debugger): drops and
  * rebuilds all caches. */
 void cpu_state_changed(struct cpu *cpu);
+/* The same after a debugger changed registers: what the engine notes of the run so far stays. */
+void cpu_registers_changed(struct cpu *cpu);
+
+/* Deliveries of interrupts and exceptions since the last instruction retired: struct moment. */
+static inline uint32_t cpu_entries(const struct cpu *cpu, uint64_t icount)
+{
+    return cpu->entry_icount == icount ? cpu->entries : 0;
+}
+static inline void cpu_count_entry(struct cpu *cpu, uint64_t icount)
+{
+    cpu->entries = cpu_entries(cpu, icount) + 1;
+    cpu->entry_icount = icount;
+}
 
 enum cpu_exit {
     CPU_EXIT_ICOUNT,     /* icount_end reached */
-    CPU_EXIT_EVENT,      /* ask the machine: a device was touched, an interrupt may be deliverable */
+    CPU_EXIT_EVENT,      /* ask the machine: a device was touched, an interrupt may be deliverable, a
+                          * debugger's point was hit */
     CPU_EXIT_HALTED,
     CPU_EXIT_SHUTDOWN,   /* triple fault */
     CPU_EXIT_LIVELOCK,   /* only exceptions, no instruction retires */

@@ -34,6 +34,7 @@ enum input_kind {
     INPUT_STOP,         /* the user ends the run: no bytes */
     INPUT_MEDIUM,       /* medium of drive `port` changed: its name, or empty for ejected */
     INPUT_POWER,        /* the power button: no bytes */
+    INPUT_DEBUG,        /* a debugger changes the machine: see machine_debug_write() */
     INPUT_KIND_COUNT
 };
 
@@ -52,6 +53,12 @@ struct input_sink {
     bool (*ready)(void *opaque);                                     /* NULL: always */
     void (*deliver)(void *opaque, const uint8_t *data, size_t len);
     void *opaque;
+};
+
+/* Ports of INPUT_DEBUG. */
+enum input_debug_port {
+    INPUT_DEBUG_MEMORY = 0,   /* u64 guest-physical address, then the bytes for RAM there */
+    INPUT_DEBUG_REGISTER = 1, /* u32 enum cpu_register, u32 CPU, then its bytes */
 };
 
 #define INPUT_MAX_SINKS 16

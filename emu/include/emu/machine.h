@@ -21,6 +21,7 @@
 
 #include <emu/bus.h>
 #include <emu/clock.h>
+#include <emu/debug.h>
 #include <emu/input.h>
 #include <emu/intc.h>
 #include <emu/irq.h>
@@ -31,6 +32,7 @@
 #define MACHINE_MAX_SERIAL 2
 
 struct cpu;
+struct debugger;
 struct machine;
 
 enum machine_engine { ENGINE_INTERPRETER = 0 };
@@ -70,6 +72,7 @@ enum machine_stop {
     STOP_USER,           /* INPUT_STOP was delivered */
     STOP_LIVELOCK,       /* exceptions only: no instruction can retire any more */
     STOP_SOURCE,         /* the source or observer asked to stop: machine_request_stop() */
+    STOP_DEBUG,          /* at a debugger's point: machine_debug_hits() */
     STOP_REASON_COUNT
 };
 const char *machine_stop_name(enum machine_stop why);
@@ -141,6 +144,7 @@ struct machine {
     enum machine_stop stop_request; /* STOP_ICOUNT: none */
     uint8_t exit_code;             /* STOP_EXIT: what to exit with, value * 2 + 1 */
     uint64_t resets;               /* how often machine_reset ran after power-on */
+    struct debugger *debugger;     /* see emu/debug.h; never part of the state */
 };
 
 struct machine *machine_create(const struct machine_config *config,
@@ -152,6 +156,14 @@ void machine_set_observer(struct machine *m, const struct machine_observer *obse
 
 /* Runs until `icount` instructions have retired since power-on, or a stop. */
 enum machine_stop machine_run(struct machine *m, uint64_t icount);
+
+/* Runs until the machine stands at `until` or, when there is no such moment, at the next one after it
+ * (STOP_ICOUNT), or a stop. At or past `until` it only does what is due now. */
+enum machine_stop machine_run_to(struct machine *m, struct moment until);
+
+/* Delivers an input at the boundary where the machine stands, between two runs, as if its source had
+ * offered it. 0, or -1: none is taken at this boundary (see machine_debug_write()). */
+int machine_deliver(struct machine *m, const struct input *in);
 
 /* Power-on or reset: all parts, then the boot images are placed again. 0, or -1 with a line. */
 int machine_reset(struct machine *m, char *err, size_t errlen);

@@ -26,6 +26,8 @@ enum ram_page_flag {
     RAM_CODE = 2,    /* decoded code was taken from it: the next store drops that code */
     RAM_TABLE = 4,   /* the MMU walked through it: the next store may change a translation */
     RAM_ROM = 8,     /* firmware: stores are ignored */
+    RAM_WATCH = 16,  /* a debugger watches bytes of it: stores never come the fast way */
+    RAM_SAVED = 32,  /* as the checkpoint has it: the next store notes it in `touched` */
 };
 
 struct ram {
@@ -40,7 +42,12 @@ struct ram {
     uint32_t *dirty;         /* pages stored to since ram_mark_clean */
     uint64_t ndirty;
     bool tracking;           /* false: RAM_CLEAN is never set, dirty unused */
-    /* Called by ram_prepare_write for flagged pages other than RAM_CLEAN. */
+    uint32_t *touched;       /* pages stored to since ram_track_touched(); NULL: not tracked */
+    uint64_t ntouched;
+    /* Before the first store to a page that is RAM_SAVED. */
+    void (*on_touch)(void *opaque, uint64_t page);
+    void *touch_opaque;
+    /* Called by ram_prepare_write for pages flagged RAM_CODE, RAM_TABLE or RAM_WATCH. */
     void (*on_flagged_store)(void *opaque, uint64_t page, uint64_t gpa, size_t len);
     /* Called when pages got a flag: drop their write tags. `page` UINT64_MAX: of all pages. */
     void (*on_protect)(void *opaque, uint64_t page);
@@ -84,6 +91,21 @@ bool ram_write(struct ram *ram, uint64_t gpa, const void *data, size_t len);
 
 void ram_set_flag(struct ram *ram, uint64_t page, enum ram_page_flag flag);
 void ram_clear_flag(struct ram *ram, uint64_t page, enum ram_page_flag flag);
+
+/*
+ * For checkpoints: from now on the first store to each page is told to on_touch, before it happens, and
+ * noted in `touched`. Called again, it forgets what was noted. 0, or -1: out of memory. Independent
+ * of the digests' tracking.
+ */
+int ram_track_touched(struct ram *ram, void (*on_touch)(void *opaque, uint64_t page), void *opaque);
+void ram_untrack_touched(struct ram *ram);
+
+/* The page gets this content; code and translations that it changes are dropped, digests follow, a page
+ * that is RAM_SAVED stays so. NULL: zeros. */
+void ram_restore_page(struct ram *ram, uint64_t page, const uint8_t *content);
+bool ram_page_is_zero(const struct ram *ram, uint64_t page);
+/* The guest-physical address of a RAM page. */
+uint64_t ram_gpa_of(const struct ram *ram, uint64_t page);
 
 /* Starts tracking (all pages count as dirty at first), then: rehash what was stored to since the
  * last call and return the sum over pages of hash(page number, content). */

@@ -24,8 +24,9 @@
  * gdbstub/server.h has the sockets to go with it.
  *
  * Threading: one session is used by one thread at a time; sessions share nothing. Callbacks are called
- * from inside gdbstub_receive() and gdbstub_should_stop() alone, and may call gdbstub_console(),
- * nothing else of this library.
+ * from inside gdbstub_receive(), gdbstub_should_stop(), gdbstub_connected(), gdbstub_stopped() and
+ * gdbstub_set_stop() (threads and registers only), and gdbstub_disconnected() (points only), and may
+ * call gdbstub_console(), nothing else of this library.
  *
  * Ownership: the target and what it points to outlive the session. Strings and bytes that callbacks
  * return stay the target's, valid until the next callback. Everything passed in is copied.
@@ -45,6 +46,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
 #endif
 
 #define GDBSTUB_VERSION "0.1"
@@ -193,6 +197,10 @@ struct gdbstub_target {
     bool (*packet)(void *user, const char *packet, char *reply, size_t capacity);
     bool big_endian;                /* byte order of registers and memory, for agent expressions */
     unsigned address_bytes;         /* size of an address; 0: 8 */
+    /* The program counter's number, for requests to go on at an address (which gdb never makes: it
+     * writes the register). Without it they are errors. */
+    bool has_pc;
+    unsigned pc_register;
 };
 
 /* NULL when out of memory, or when the target lacks a member that is not optional. */
@@ -217,7 +225,8 @@ void gdbstub_sent(struct gdbstub *s, size_t n);
 
 /* True from the client's resume to gdbstub_stopped(). */
 bool gdbstub_running(const struct gdbstub *s);
-/* The client said D, k or vKill: close the connection once the output is sent. */
+/* The client said D, k or vKill: close the connection once the output is sent. A client in extended mode
+ * ("target extended-remote") may stay after these, and go on by vRun. */
 bool gdbstub_leaving(const struct gdbstub *s);
 /* Output could not be kept (out of memory, or a client that does not read): close the connection. */
 bool gdbstub_failed(const struct gdbstub *s);
@@ -242,6 +251,9 @@ bool gdbstub_should_stop(struct gdbstub *s, const struct gdbstub_point *point,
  * At other times it is kept until the next of these. */
 void gdbstub_console(struct gdbstub *s, const char *text, size_t len);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -16,7 +16,11 @@
  * non-blocking; no signal is raised when a client vanishes.
  *
  * After gdbstub_server_open() the only system calls are poll, accept4, recv and send (read and write
- * for stdio) and close, so that a process may give up all others.
+ * for stdio) and close, so that a process may give up all others; and unlink when a Unix socket is
+ * closed, unless gdbstub_server_keep_path().
+ *
+ * With stdio, SIGPIPE is ignored from then on if it had its default action, for there is no other
+ * way to write to a pipe that nobody reads. Both stay open, and blocking, as others may use them.
  */
 #ifndef GDBSTUB_SERVER_H
 #define GDBSTUB_SERVER_H
@@ -28,6 +32,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
 #endif
 
 #define GDBSTUB_SERVER_BACKLOG (16u << 20)
@@ -51,6 +58,10 @@ void gdbstub_server_close(struct gdbstub_server *v);
 /* As the user would give it to gdb's `target remote`: "localhost:1234", the path; "-" for stdio. */
 const char *gdbstub_server_address(const struct gdbstub_server *v);
 
+/* The path of a Unix socket is not to be removed at the close: for a process that by then may not call
+ * unlink. The next gdbstub_server_open() replaces it. */
+void gdbstub_server_keep_path(struct gdbstub_server *v);
+
 enum gdbstub_server_event {
     GDBSTUB_SERVER_CONNECTED = 1,    /* a client came */
     GDBSTUB_SERVER_DISCONNECTED = 2, /* it went; gdbstub_disconnected() was called */
@@ -69,6 +80,9 @@ bool gdbstub_server_has_client(const struct gdbstub_server *v);
 #define GDBSTUB_SERVER_FDS 3
 size_t gdbstub_server_pollfds(const struct gdbstub_server *v, struct pollfd *out);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -40,6 +40,7 @@ enum player_status {
     PLAYER_CUT,      /* the recording is cut off, and what there is of it was replayed exactly */
     PLAYER_DIVERGED, /* a result, not an error: player_divergence() */
     PLAYER_ERROR, /* the trace cannot be read on, or is no trace of this machine: player_error() */
+    PLAYER_STOPPED, /* at a debugger's point (emu/debug.h); everything so far was as recorded */
 };
 
 /* At what kind of event replay and recording parted. */
@@ -87,6 +88,7 @@ const struct trace_header *player_header(const struct player *p);
 /* Who is told what the machine does, beside the player: all members of an observer work. Inputs and
  * interrupts are passed on only when they are as recorded. */
 void player_set_outputs(struct player *p, const struct machine_observer *outputs);
+const struct machine_observer *player_outputs(const struct player *p);
 
 /*
  * Runs until `icount` instructions have retired (PLAYER_EXACT; the machine stands before the next
@@ -96,6 +98,29 @@ void player_set_outputs(struct player *p, const struct machine_observer *outputs
  * or ERROR it does nothing and returns the same again.
  */
 enum player_status player_run(struct player *p, uint64_t icount);
+
+/* The same to a moment: STOP_ICOUNT and STOP_DEBUG of machine_run_to() become PLAYER_EXACT and
+ * PLAYER_STOPPED, after both of which it can be run on. */
+enum player_status player_run_to(struct player *p, struct moment until);
+
+/*
+ * How far a player has got in its trace. With the state that the machine had then it makes up all that
+ * is needed to go on from there again: take the place, save the machine; later load the machine, and
+ * player_go() to the place. Before the first run, too.
+ */
+struct player_place {
+    uint64_t ordinal; /* events read */
+    uint64_t icount;  /* of the last of them, */
+    uint64_t nth;     /* which is the nth of this icount */
+    struct player_counts counts;
+    bool any_match;
+    uint64_t last_match_icount;
+};
+struct player_place player_place(const struct player *p);
+void player_go(struct player *p, const struct player_place *place);
+
+/* Makes the player the source and observer of its machine again, after somebody else was. */
+void player_attach(struct player *p);
 
 /* Valid after PLAYER_DIVERGED, else NULL. Belongs to the player. */
 const struct player_divergence *player_divergence(const struct player *p);

@@ -64,6 +64,10 @@ struct recorder *recorder_create(struct machine *m, const char *path,
  */
 enum machine_stop recorder_run(struct recorder *r);
 
+/* The same until the machine stands at a moment, which STOP_ICOUNT then says too; STOP_DEBUG at a
+ * debugger's point (emu/debug.h). It can be run on after both. */
+enum machine_stop recorder_run_to(struct recorder *r, struct moment until);
+
 /* True when the trace could not be written. */
 bool recorder_failed(const struct recorder *r);
 

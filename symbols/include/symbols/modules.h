@@ -79,16 +79,25 @@ int modules_add_symbols(const struct symbols_memory *mem, const struct module_li
                         struct symbol_table *t);
 
 /*
- * The answer to qXfer:libraries:read: an XML document of gdb's library-list.dtd, with a <library>
- * for each module whose file is below the folder `dir`, and in it the address of each of the file's
- * allocated sections in order (a place where nothing is, for those that are not in memory). Files
- * are told by name ('-' as '_') and build-id; one that differs is left out, and `warning` (may be
- * NULL with length 0) says so, of the first such one; else it is made empty.
- *
- * *xml is malloc'ed, ends with '\0', and is the caller's to free. SYMBOLS_ERR_IO: the folder cannot
- * be read. SYMBOLS_ERR_NO_MEMORY.
+ * The modules' files (.ko) below a folder. All that is needed of them is read here: a process may have no
+ * right to open files later. Links are not followed. NULL, with a line in `err`: the folder cannot be read,
+ * or no memory.
  */
-int modules_library_list(const struct module_list *l, const char *dir, char **xml, char *warning,
-                         size_t warning_len, char *err, size_t errlen);
+struct module_files;
+struct module_files *module_files_scan(const char *dir, char *err, size_t errlen);
+/* NULL is fine. */
+void module_files_destroy(struct module_files *files);
+
+/*
+ * The answer to qXfer:libraries:read: an XML document of gdb's library-list.dtd, with a <library>
+ * for each module whose file is there, and in it the address of each of the file's allocated sections
+ * in order (a place where nothing is, for those that are not in memory). Files are told by name ('-'
+ * as '_') and build-id; one that differs is left out, and `warning` (may be NULL with length 0) says
+ * so, of the first such one; else it is made empty.
+ *
+ * *xml is malloc'ed, ends with '\0', and is the caller's to free. SYMBOLS_ERR_NO_MEMORY.
+ */
+int modules_library_list(const struct module_list *l, const struct module_files *files, char **xml,
+                         char *warning, size_t warning_len, char *err, size_t errlen);
 
 #endif

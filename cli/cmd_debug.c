@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `deja debug`: gdb on a recording, with everything in place: connected, at the end of the run or where
+ * one asked for, symbols where the kernel is.
+ *
+ * Two processes. A grandchild, in a session of its own so that Ctrl-C is gdb's alone, opens the trace,
+ * goes to the place, and serves on a socket in a private folder; when it is ready this process becomes
+ * gdb. The server ends with its client.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <devices/pc.h>
+#include <replay/timeline.h>
+
+#include "console_term.h"
+#include "gdb/session.h"
+#include "option_values.h"
+#include "progress.h"
+#include "sandbox.h"
+#include "trace_cmd.h"
+
+#define MAX_GDB_ARGS 64
+
+extern const char deja_gdb_commands[], deja_gdb_commands_end[];
+
+struct debug_args {
+    const char *trace, *vmlinux, *modules;
+    const char *gdb;           /* the program */
+    struct moment at;
+    uint64_t checkpoint_bytes; /* 0: the default */
+    bool no_sandbox;
+    char **more;               /* arguments for gdb, after -- */
+    int nmore;
+};
+
+/* Where the two processes meet. */
+struct place {
+    char folder[64];
+    char socket[96], commands[96], symbols[96];
+    char address[112];
+};
+
+/* --- arguments --- */
+
+static int bad_usage(const char *what, const char *arg)
+{
+    cli_error("debug: %s%s: deja debug TRACE [vmlinux] [--at N|begin|end] [-- gdb options]", what, arg);
+    return EXIT_USAGE;
+}
+
+static bool parse_at(const char *text, struct moment *at)
+{
+    char digits[40];
+    size_t n = 0;
+
+    *at = (struct moment){0};
+    if (strcmp(text, "begin") == 0)
+        return true;
+    if (strcmp(text, "end") == 0) {
+        *at = timeline_end_moment();
+        return true;
+    }
+    for (; *text != '\0' && n + 1 < sizeof(digits); text++)
+        if (*text != ',')
+            digits[n++] = *text;
+    digits[n] = '\0';
+    return *text == '\0' && value_u64(digits, &at->icount);
+}
+
+static int parse_option(struct debug_args *a, const char *name, const char *value)
+{
+    if (is_option(name, "at"))
+        return parse_at(value, &a->at) ? 0 : bad_usage("--at takes an instruction, begin or end, not ", value);
+    if (is_option(name, "modules"))
+        a->modules = value;
+    else if (is_option(name, "gdb"))
+        a->gdb = value;
+    else if (is_option(name, "checkpoint-mem"))
+        return value_size(value, &a->checkpoint_bytes) && a->checkpoint_bytes > 0
+                   ? 0
+                   : bad_usage("--checkpoint-mem takes a size such as 512M, not ", value);
+    else if (is_option(name, "sandbox"))
+        a->no_sandbox = strcmp(value, "off") == 0;
+    else
+        return bad_usage("unknown option: ", name);
+    return 0;
+}
+
+static int parse_args(struct debug_args *a, int argc, char **argv)
+{
+    int i, status = 0;
+
+    *a = (struct debug_args){.gdb = "gdb", .at = timeline_end_moment()};
+    for (i = 1; i < argc && status == 0; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            a->more = argv + i + 1;
+            a->nmore = argc - i - 1;
+            break;
+        }
+        if (argv[i][0] == '-' && argv[i][1] != '\0') {
+            if (i + 1 == argc)
+                return bad_usage("unknown option, or one without its value: ", argv[i]);
+            status = parse_option(a, argv[i], argv[i + 1]);
+            i++;
+        } else if (a->trace == NULL) {
+            a->trace = argv[i];
+        } else if (a->vmlinux == NULL) {
+            a->vmlinux = argv[i];
+        } else {
+            return bad_usage("takes a trace and a vmlinux, this is one more: ", argv[i]);
+        }
+    }
+    if (status != 0)
+        return status;
+    if (a->nmore > MAX_GDB_ARGS / 2)
+        return bad_usage("too many options for gdb", "");
+    return a->trace == NULL ? bad_usage("needs a trace", "") : EXIT_DONE;
+}
+
+/* --- the place --- */
+
+static int write_commands(const struct place *p)
+{
+    size_t len = (size_t)(deja_gdb_commands_end - deja_gdb_commands);
+    FILE *out = fopen(p->commands, "w");
+
+    if (out == NULL)
+        return -1;
+    if (fwrite(deja_gdb_commands, 1, len, out) != len) {
+        fclose(out);
+        return -1;
+    }
+    return fclose(out);
+}
+
+static void leave_place(const struct place *p)
+{
+    unlink(p->socket);
+    unlink(p->commands);
+    unlink(p->symbols);
+    rmdir(p->folder);
+}
+
+static int make_place(struct place *p)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    if (tmp == NULL || strlen(tmp) > 40)
+        tmp = "/tmp";
+    snprintf(p->folder, sizeof(p->folder), "%s/deja-XXXXXX", tmp);
+    if (mkdtemp(p->folder) == NULL) {
+        cli_error("debug: cannot make a folder in %s: %s", tmp, strerror(errno));
+        return EXIT_USAGE;
+    }
+    snprintf(p->socket, sizeof(p->socket), "%s/gdb", p->folder);
+    snprintf(p->commands, sizeof(p->commands), "%s/deja.py", p->folder);
+    snprintf(p->symbols, sizeof(p->symbols), "%s/guest-symbols", p->folder);
+    snprintf(p->address, sizeof(p->address), "unix:%s", p->socket);
+    if (write_commands(p) == 0)
+        return EXIT_DONE;
+    cli_error("debug: cannot write to %s: %s", p->folder, strerror(errno));
+    leave_place(p);
+    return EXIT_USAGE;
+}
+
+/* --- the server --- */
+
+struct server {
+    struct session *session;
+    int ready;   /* pipe to the process that becomes gdb */
+    int symbols; /* a file for what the guest's own tables say, open before the sandbox */
+    bool serving;
+};
+
+/* What the server says to the process that becomes gdb. */
+enum readiness { READY = 'R', READY_WITH_SYMBOLS = 'S', FAILED = 'F' }; /* failed: it has said why */
+
+/* The user gave up, before gdb was there or in it. */
+static bool interrupted(void *opaque)
+{
+    const struct server *v = opaque;
+    struct pollfd fd = {.fd = v->ready};
+
+    if (v->serving)
+        return session_interrupted(v->session);
+    return poll(&fd, 1, 0) > 0 && (fd.revents & POLLERR);
+}
+
+/* Through the whole run once, to its end, then where the user wants to be: what the guest's symbols are
+ * is known then, and everything is at hand. */
+static enum timeline_status go_there(const struct debug_args *a, struct server *v, struct timeline *t)
+{
+    enum timeline_status status = timeline_seek(t, timeline_end_moment());
+
+    session_look(v->session);
+    if (status == TIMELINE_END && a->at.icount != UINT64_MAX)
+        status = timeline_seek(t, a->at);
+    progress_end();
+    return status;
+}
+
+/* A local file spares gdb the transfer, and the user a warning about it. */
+static bool write_symbols(const struct server *v)
+{
+    size_t len, done = 0;
+    const uint8_t *file = session_symbol_file(v->session, &len);
+
+    while (file != NULL && done < len) {
+        ssize_t n = write(v->symbols, file + done, len - done);
+
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return file != NULL;
+}
+
+static void serve(const struct debug_args *a, struct server *v, struct timeline *t)
+{
+    enum timeline_status status = go_there(a, v, t);
+    char ready = READY;
+
+    if (status == TIMELINE_INTERRUPTED)
+        return;
+    session_set_status(v->session, status);
+    if (a->vmlinux == NULL && write_symbols(v))
+        ready = READY_WITH_SYMBOLS;
+    v->serving = true;
+    if (write(v->ready, &ready, 1) == 1)
+        session_replay(v->session);
+}
+
+static int fail(int ready)
+{
+    char failed = FAILED;
+    ssize_t n = write(ready, &failed, 1);
+
+    (void)n; /* nobody may be there any more */
+    return EXIT_USAGE;
+}
+
+static int run_server(const struct debug_args *a, const struct place *p, int ready)
+{
+    struct server v = {.ready = ready};
+    struct timeline_options how = {.struct_size = sizeof(how),
+                                   .checkpoint_bytes = a->checkpoint_bytes,
+                                   .interrupted = interrupted,
+                                   .progress = progress_show,
+                                   .opaque = &v};
+    struct session_options options = {.address = p->address, .trace_path = a->trace,
+                                      .vmlinux = a->vmlinux, .modules = a->modules,
+                                      .until_client_leaves = true,
+                                      .owner_fd = ready,
+                                      .sandboxed = !a->no_sandbox};
+    char err[512];
+    int status = EXIT_USAGE;
+    struct timeline *t;
+
+    term_take_signals();
+    t = timeline_open(a->trace, &pc_board, &how, err, sizeof(err));
+    if (t == NULL) {
+        cli_error("%s", err);
+        return fail(ready);
+    }
+    if (timeline_index_note(t) != NULL)
+        cli_error("%s", timeline_index_note(t));
+    options.timeline = t;
+    v.symbols = open(p->symbols, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    v.session = session_create(&options, err, sizeof(err));
+    if (v.session == NULL) {
+        if (err[0] != '\0')
+            cli_error("debug: %s", err);
+    } else if (a->no_sandbox || sandbox_enter() == 0) {
+        serve(a, &v, t);
+        status = EXIT_DONE;
+    }
+    if (status != EXIT_DONE)
+        fail(ready);
+    session_destroy(v.session);
+    timeline_destroy(t);
+    return status;
+}
+
+/* The grandchild: nobody's child any more, so that gdb has none it does not know. */
+static _Noreturn void become_server(const struct debug_args *a, const struct place *p, int ready)
+{
+    pid_t child;
+
+    setsid();
+    child = fork();
+    if (child != 0)
+        _exit(child < 0 ? EXIT_USAGE : EXIT_DONE);
+    _exit(run_server(a, p, ready));
+}
+
+/* --- gdb --- */
+
+static int become_gdb(const struct debug_args *a, const struct place *p, bool symbols)
+{
+    char *args[MAX_GDB_ARGS + 16], source[128], connect[128], clean[256];
+    int n = 0;
+
+    snprintf(source, sizeof(source), "source %s", p->commands);
+    snprintf(connect, sizeof(connect), "target remote %s", p->socket);
+    snprintf(clean, sizeof(clean), "python deja_remove_at_exit('%s')", p->folder);
+    args[n++] = (char *)a->gdb;
+    args[n++] = "-q";
+    /* Before any file of the user's commands. */
+    args[n++] = "-iex";
+    args[n++] = source;
+    args[n++] = "-iex";
+    args[n++] = clean;
+    if (a->vmlinux != NULL)
+        args[n++] = (char *)a->vmlinux;
+    else if (symbols)
+        args[n++] = (char *)p->symbols;
+    args[n++] = "-ex";
+    args[n++] = connect;
+    for (int i = 0; i < a->nmore; i++)
+        args[n++] = a->more[i];
+    args[n] = NULL;
+    execvp(a->gdb, args);
+    cli_error("debug: cannot start %s: %s: install gdb, or name one with --gdb PROGRAM", a->gdb,
+              strerror(errno));
+    leave_place(p);
+    return EXIT_USAGE;
+}
+
+static int start(const struct debug_args *a, const struct place *p)
+{
+    int ready[2], status;
+    char answer;
+    pid_t child;
+
+    if (pipe(ready) != 0 || (child = fork()) < 0) {
+        cli_error("debug: cannot start a server: %s", strerror(errno));
+        leave_place(p);
+        return EXIT_USAGE;
+    }
+    if (child == 0) {
+        close(ready[0]);
+        become_server(a, p, ready[1]);
+    }
+    close(ready[1]);
+    waitpid(child, &status, 0);
+    if (read(ready[0], &answer, 1) != 1)
+        cli_error("debug: the process that replays the recording has died");
+    else if (answer != FAILED)
+        return become_gdb(a, p, answer == READY_WITH_SYMBOLS);
+    leave_place(p);
+    return EXIT_USAGE;
+}
+
+int cmd_debug(int argc, char **argv)
+{
+    struct debug_args a;
+    struct place p;
+    int status = parse_args(&a, argc, argv);
+
+    if (status == EXIT_DONE && access(a.trace, R_OK) != 0) {
+        cli_error("%s: %s", a.trace, strerror(errno));
+        return EXIT_USAGE;
+    }
+    if (status == EXIT_DONE)
+        status = make_place(&p);
+    return status == EXIT_DONE ? start(&a, &p) : status;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the session share. */
+#ifndef CLI_GDB_SESSION_INTERNAL_H
+#define CLI_GDB_SESSION_INTERNAL_H
+
+#include <gdbstub/gdbstub.h>
+#include <gdbstub/server.h>
+#include <traces/trace.h>
+
+#include "session.h"
+
+#define SESSION_THREAD(cpu) ((gdbstub_thread)(cpu) + 1)
+
+struct guest_symbols;
+
+struct session {
+    struct session_options options;
+    struct machine *m;
+    struct timeline *timeline; /* NULL: live */
+    struct live *live;         /* NULL: replay */
+    struct gdbstub *stub;
+    struct gdbstub_server *server;
+    struct trace_reader *events; /* of the replay's trace, for listings */
+    struct guest_symbols *symbols;
+    struct gdbstub_point *points; /* that the client inserted */
+    size_t npoints, capacity;
+    struct gdbstub_thread_action action; /* what the client asked for last */
+    bool interrupt;   /* the client, or a signal, wants the run to stop */
+    bool killed;      /* the client ended the session */
+    bool detached;    /* it left, and the guest may go on */
+    bool ended;       /* stdio: there will be no other client */
+    bool in_monitor;  /* inside of the library's callback: it must not be called */
+    bool physical;    /* memory packets are about guest-physical addresses */
+    bool over;        /* live: the guest has ended, as: */
+    enum machine_stop end;
+    struct debug_hit hit; /* of the last HIT */
+    char *description;    /* target.xml */
+};
+
+/* --- target.c: what gdbstub calls --- */
+extern const struct gdbstub_target session_live_target, session_replay_target;
+/* Text for the user. */
+void session_say(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- points.c: what the client inserted --- */
+bool session_has_point(const struct session *s, const struct gdbstub_point *point);
+int session_insert_point(struct session *s, const struct gdbstub_point *point);
+int session_remove_point(struct session *s, const struct gdbstub_point *point);
+struct debug_point session_debug_point(const struct gdbstub_point *point);
+
+/* --- run.c: moving the machine --- */
+/* Does what s->action says; the stop to tell the client. */
+struct gdbstub_stop session_resume(struct session *s);
+/* The timeline moved for another reason than a resume: what it is at. */
+struct gdbstub_stop session_stop_of(struct session *s, enum timeline_status status);
+/* Whether a hit is to stop a run for the client. */
+bool session_accept(void *opaque, const struct debug_hit *hit);
+/* Debugger's changes: of the live machine, or in a branch. 0 or -1. */
+int session_write_memory(struct session *s, uint64_t gpa, const void *data, size_t len);
+int session_set_register(struct session *s, unsigned cpu, unsigned id, const uint8_t *value);
+
+/* --- description.c --- */
+/* target.xml for our registers. Allocated; NULL: out of memory. */
+char *session_describe_target(void);
+
+/* --- monitor.c and its commands --- */
+int session_monitor(struct session *s, const char *command);
+
+#endif

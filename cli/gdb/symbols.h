@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What gdb is told of the guest's symbols: where its vmlinux was moved to, which file it runs, which
+ * modules it has loaded.
+ */
+#ifndef CLI_GDB_SYMBOLS_H
+#define CLI_GDB_SYMBOLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct guest_symbols;
+struct session;
+
+/* The name under which the client may read the symbols made from the guest's own tables. */
+#define GUEST_SYMBOLS_FILE "/deja/guest-symbols"
+
+/* Opens what the options name. NULL with one line in `err`. */
+struct guest_symbols *guest_symbols_create(const char *vmlinux, const char *modules, char *err,
+                                           size_t errlen);
+void guest_symbols_destroy(struct guest_symbols *g);
+
+/*
+ * Looks at the guest as it is now: cheap when nothing has to be found any more. Warnings, such as a
+ * vmlinux of another build, go to `warn` once.
+ */
+void guest_symbols_look(struct guest_symbols *g, const struct session *s,
+                        void (*warn)(void *opaque, const char *text), void *opaque);
+
+bool guest_symbols_offset(const struct guest_symbols *g, uint64_t *offset);
+const char *guest_symbols_exec_file(const struct guest_symbols *g); /* NULL: none */
+const char *guest_symbols_libraries(const struct guest_symbols *g);
+const uint8_t *guest_symbols_file(const struct guest_symbols *g, const char *path, size_t *len);
+/* "do_idle+0x12/0x200", for listings; false: not known. */
+bool guest_symbols_describe(const struct guest_symbols *g, uint64_t address, char *out, size_t len);
+/* The address of a symbol by name. */
+bool guest_symbols_find(const struct guest_symbols *g, const char *name, uint64_t *address);
+
+#endif

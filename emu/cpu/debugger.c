@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A debugger's break- and watchpoints: emu/debug.h says what they promise.
+ *
+ * Breakpoints: blocks of a linear page that has any are built in a second form (MODE_CHECKED), whose
+ * every instruction asks debugger_check_exec() first. Which form is entered is decided where code is
+ * looked up by its linear address; links and the jump cache never lead from one form to the other,
+ * because changing the set of breakpoints starts a new generation of the cache. So code elsewhere is
+ * untouched, and inserting costs no decoding.
+ *
+ * Watchpoints: the TLB gets no tag for such accesses to a watched page, so they take the slow path. An
+ * access that hits demands that its instruction is alone in its block, like one that reaches a device;
+ * the engine then returns right after it.
+ *
+ * Invariants: 1. `exec` and `exec_map` are derived from `points`. 2. Nothing in here is part of the
+ * machine's state: hits are noted, never acted on by the guest.
+ */
+#include "debugger.h"
+
+#include <stdlib.h>
+
+#include <emu/machine.h>
+
+#include "exception.h"
+
+struct debugger *debugger_create(void)
+{
+    struct debugger *d = calloc(1, sizeof(*d));
+
+    if (d != NULL)
+        d->pass.icount = UINT64_MAX;
+    return d;
+}
+
+void debugger_destroy(struct debugger *d)
+{
+    if (d == NULL)
+        return;
+    free(d->points);
+    free(d->exec);
+    free(d);
+}
+
+/* --- the set of points --- */
+
+static bool same_point(const struct debug_point *a, const struct debug_point *b)
+{
+    return a->kind == b->kind && a->address == b->address &&
+           (a->kind == DEBUG_EXEC || a->length == b->length);
+}
+
+static struct debug_point *find_point(const struct debugger *d, const struct debug_point *point)
+{
+    size_t i;
+
+    for (i = 0; i < d->npoints; i++)
+        if (same_point(&d->points[i], point))
+            return &d->points[i];
+    return NULL;
+}
+
+/* Insertion sort: there are few, and they come one at a time. */
+static void derive_exec(struct debugger *d)
+{
+    size_t i, at;
+
+    d->nexec = 0;
+    memset(d->exec_map, 0, sizeof(d->exec_map));
+    for (i = 0; i < d->npoints; i++) {
+        uint64_t address = d->points[i].address;
+
+        if (d->points[i].kind != DEBUG_EXEC)
+            continue;
+        for (at = d->nexec; at > 0 && d->exec[at - 1] > address; at--)
+            d->exec[at] = d->exec[at - 1];
+        d->exec[at] = address;
+        d->nexec++;
+        d->exec_map[(address & PAGE_OFFSET_MASK) >> 6] |= 1ULL << (address & 63);
+    }
+}
+
+static void flag_pages(struct machine *m, const struct debug_point *point, bool watched)
+{
+    uint64_t gpa = point->address & ~PAGE_OFFSET_MASK, page;
+
+    for (; gpa < point->address + point->length; gpa += PAGE_BYTES) {
+        page = ram_page_of(&m->ram, gpa);
+        if (page == UINT64_MAX)
+            continue;
+        if (watched)
+            ram_set_flag(&m->ram, page, RAM_WATCH);
+        else
+            ram_clear_flag(&m->ram, page, RAM_WATCH);
+    }
+}
+
+/* After `point` was added or removed. */
+static void points_changed(struct machine *m, const struct debug_point *point)
+{
+    struct debugger *d = m->debugger;
+    unsigned i;
+    size_t k;
+
+    d->linear_watch = false;
+    for (k = 0; k < d->npoints; k++) {
+        if (d->points[k].kind == DEBUG_WRITE_PHYSICAL)
+            flag_pages(m, &d->points[k], true);
+        else if (d->points[k].kind != DEBUG_EXEC)
+            d->linear_watch = true;
+    }
+    if (point->kind == DEBUG_EXEC)
+        derive_exec(d);
+    for (i = 0; i < m->ncpus; i++) {
+        if (point->kind == DEBUG_EXEC)
+            blocks_forget_jumps(&m->cpus[i]);
+        else if (point->kind != DEBUG_WRITE_PHYSICAL)
+            cpu_debug_changed(&m->cpus[i]);
+    }
+}
+
+static int make_room(struct debugger *d)
+{
+    size_t capacity = d->capacity == 0 ? 16 : 2 * d->capacity;
+    struct debug_point *points;
+    uint64_t *exec;
+
+    if (d->npoints < d->capacity)
+        return 0;
+    points = realloc(d->points, capacity * sizeof(*points));
+    if (points == NULL)
+        return -1;
+    d->points = points;
+    exec = realloc(d->exec, capacity * sizeof(*exec));
+    if (exec == NULL)
+        return -1;
+    d->exec = exec;
+    d->capacity = capacity;
+    return 0;
+}
+
+int machine_debug_insert(struct machine *m, const struct debug_point *point)
+{
+    struct debugger *d = m->debugger;
+
+    if (point->kind != DEBUG_EXEC &&
+        (point->length == 0 || point->address + point->length - 1 < point->address))
+        return -1;
+    if (find_point(d, point) != NULL)
+        return 0;
+    if (make_room(d) != 0)
+        return -1;
+    d->points[d->npoints++] = *point;
+    points_changed(m, point);
+    return 0;
+}
+
+void machine_debug_remove(struct machine *m, const struct debug_point *point)
+{
+    struct debugger *d = m->debugger;
+    struct debug_point *found = find_point(d, point), removed;
+
+    if (found == NULL)
+        return;
+    removed = *found;
+    *found = d->points[--d->npoints];
+    if (removed.kind == DEBUG_WRITE_PHYSICAL)
+        flag_pages(m, &removed, false);
+    points_changed(m, &removed);
+}
+
+void machine_debug_clear(struct machine *m)
+{
+    while (m->debugger->npoints > 0) {
+        struct debug_point last = m->debugger->points[m->debugger->npoints - 1];
+
+        machine_debug_remove(m, &last);
+    }
+    m->debugger->pass.icount = UINT64_MAX;
+}
+
+const struct debug_hit *machine_debug_hits(const struct machine *m, size_t *n)
+{
+    *n = m->debugger->nhits;
+    return m->debugger->hits;
+}
+
+void machine_debug_pass(struct machine *m)
+{
+    m->debugger->pass = machine_moment(m);
+}
+
+void machine_debug_ignore(struct machine *m)
+{
+    const struct debugger *d = m->debugger;
+
+    if (d->nhits > 0 && d->hits[0].point.kind == DEBUG_EXEC)
+        machine_debug_pass(m);
+}
+
+size_t machine_debug_value(const struct machine *m, const struct debug_point *point,
+                           uint8_t out[DEBUG_VALUE_BYTES])
+{
+    size_t len = point->length < DEBUG_VALUE_BYTES ? (size_t)point->length : DEBUG_VALUE_BYTES;
+
+    if (point->kind == DEBUG_EXEC)
+        return 0;
+    if (point->kind == DEBUG_WRITE_PHYSICAL)
+        return ram_read(&m->ram, point->address, out, len) ? len : 0;
+    return cpu_peek(&m->cpus[0], point->address, out, len);
+}
+
+void debugger_forget_hits(struct debugger *d)
+{
+    d->nhits = 0;
+}
+
+/* --- hits --- */
+
+static uint64_t code_linear_of(const struct cpu *cpu, const struct op *op)
+{
+    uint64_t rip = op != NULL ? op_rip(cpu, op) : cpu->rip;
+
+    return mode_code_size(cpu->mode) == CODE_64 ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);
+}
+
+static struct moment moment_of(const struct cpu *cpu, const struct op *op)
+{
+    uint64_t icount = op != NULL ? insn_icount(cpu, op) : cpu->icount;
+
+    return (struct moment){.icount = icount, .entries = cpu_entries(cpu, icount)};
+}
+
+static bool is_noted(const struct debugger *d, const struct debug_point *point)
+{
+    size_t i;
+
+    for (i = 0; i < d->nhits; i++)
+        if (same_point(&d->hits[i].point, point))
+            return true;
+    return false;
+}
+
+static void note_hit(struct cpu *cpu, const struct debug_point *point, uint64_t address,
+                     unsigned size, bool write)
+{
+    struct debugger *d = cpu->debugger;
+    struct debug_hit *hit = &d->hits[d->nhits];
+
+    cpu->exit_request = true;
+    if (d->nhits == DEBUG_MAX_HITS || is_noted(d, point))
+        return;
+    *hit = (struct debug_hit){.point = *point,
+                              .at = moment_of(cpu, cpu->op),
+                              .rip = code_linear_of(cpu, cpu->op),
+                              .address = address,
+                              .size = size,
+                              .write = write};
+    hit->nbefore = (uint32_t)machine_debug_value(cpu->machine, point, hit->before);
+    d->nhits++;
+}
+
+/* --- breakpoints --- */
+
+/* Index of the first breakpoint at or after `linear`. */
+static size_t exec_lower_bound(const struct debugger *d, uint64_t linear)
+{
+    size_t from = 0, end = d->nexec;
+
+    while (from < end) {
+        size_t mid = from + (end - from) / 2;
+
+        if (d->exec[mid] < linear)
+            from = mid + 1;
+        else
+            end = mid;
+    }
+    return from;
+}
+
+bool debugger_page_has_exec(const struct debugger *d, uint64_t linear)
+{
+    uint64_t page = linear & ~PAGE_OFFSET_MASK;
+    size_t at;
+
+    if (d->nexec == 0)
+        return false;
+    at = exec_lower_bound(d, page);
+    return at < d->nexec && d->exec[at] - page < PAGE_BYTES;
+}
+
+void debugger_check_exec(struct cpu *cpu, const struct op *op, uint64_t linear)
+{
+    struct debugger *d = cpu->debugger;
+    size_t at = exec_lower_bound(d, linear);
+    struct moment now;
+
+    if (at == d->nexec || d->exec[at] != linear)
+        return;
+    now = moment_of(cpu, op);
+    if (moment_equal(now, d->pass))
+        return;
+    if (now.entries == 0 && now.icount == cpu->repeat_mark)
+        return; /* a later iteration of a string instruction that was stopped at before */
+    cpu->op = op;
+    d->nhits = 0;
+    note_hit(cpu, &(struct debug_point){.kind = DEBUG_EXEC, .address = linear, .length = 1}, linear, 1,
+             false);
+    engine_stop_here(cpu);
+}
+
+/* --- watchpoints --- */
+
+static bool overlaps(const struct debug_point *p, uint64_t address, uint64_t size)
+{
+    /* Neither range wraps around. */
+    return address <= p->address + (p->length - 1) && p->address <= address + (size - 1);
+}
+
+static bool sees(const struct debug_point *p, bool write)
+{
+    switch (p->kind) {
+    case DEBUG_WRITE: return write;
+    case DEBUG_READ: return !write;
+    case DEBUG_ACCESS: return true;
+    case DEBUG_EXEC:
+    case DEBUG_WRITE_PHYSICAL: break;
+    }
+    return false;
+}
+
+bool debugger_watches(const struct debugger *d)
+{
+    return d->linear_watch;
+}
+
+unsigned debugger_page_watch(const struct debugger *d, uint64_t page_linear)
+{
+    unsigned watch = 0;
+    size_t i;
+
+    for (i = 0; d->linear_watch && i < d->npoints; i++) {
+        const struct debug_point *p = &d->points[i];
+
+        if (p->kind != DEBUG_EXEC && p->kind != DEBUG_WRITE_PHYSICAL &&
+            overlaps(p, page_linear, PAGE_BYTES))
+            watch |= p->kind == DEBUG_WRITE ? PAGE_WATCH_WRITES : PAGE_WATCH_ALL;
+    }
+    return watch;
+}
+
+bool debugger_overlaps(const struct debugger *d, uint64_t linear, unsigned size, bool write)
+{
+    size_t i;
+
+    for (i = 0; d->linear_watch && i < d->npoints; i++)
+        if (sees(&d->points[i], write) && overlaps(&d->points[i], linear, size))
+            return true;
+    return false;
+}
+
+void debugger_access(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size, bool write)
+{
+    const struct debugger *d = cpu->debugger;
+    size_t i;
+
+    if (!debugger_overlaps(d, linear, size, write))
+        return;
+    if (op != NULL)
+        cpu->op = op;
+    if (cpu->op != NULL)
+        require_solo(cpu);
+    for (i = 0; i < d->npoints; i++)
+        if (sees(&d->points[i], write) && overlaps(&d->points[i], linear, size))
+            note_hit(cpu, &d->points[i], linear, size, write);
+}
+
+bool debugger_overlaps_physical(const struct debugger *d, uint64_t gpa, size_t size)
+{
+    size_t i;
+
+    for (i = 0; i < d->npoints; i++)
+        if (d->points[i].kind == DEBUG_WRITE_PHYSICAL && overlaps(&d->points[i], gpa, size))
+            return true;
+    return false;
+}
+
+void debugger_physical_store(struct cpu *cpu, uint64_t gpa, size_t size)
+{
+    const struct debugger *d = cpu->debugger;
+    size_t i;
+
+    for (i = 0; i < d->npoints; i++)
+        if (d->points[i].kind == DEBUG_WRITE_PHYSICAL && overlaps(&d->points[i], gpa, size))
+            note_hit(cpu, &d->points[i], gpa, (unsigned)size, true);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* A machine's break- and watchpoints, as the engine and the MMU ask for them. See emu/debug.h. */
+#ifndef EMU_CPU_DEBUGGER_H
+#define EMU_CPU_DEBUGGER_H
+
+#include <emu/debug.h>
+
+#include "mmu_internal.h"
+
+struct debugger {
+    struct debug_point *points; /* all of them, in order of insertion */
+    size_t npoints, capacity;
+    uint64_t *exec;             /* addresses of the DEBUG_EXEC ones, ascending */
+    size_t nexec;
+    uint64_t exec_map[PAGE_BYTES / 64]; /* a bit per offset in a page at which some lie */
+    bool linear_watch;          /* there is a linear watchpoint */
+    struct moment pass;         /* breakpoints of this moment do not stop */
+    struct debug_hit hits[DEBUG_MAX_HITS];
+    size_t nhits;
+};
+
+struct debugger *debugger_create(void); /* NULL: out of memory */
+void debugger_destroy(struct debugger *d);
+
+/* Whether blocks of this linear page must look before each instruction. */
+bool debugger_page_has_exec(const struct debugger *d, uint64_t linear);
+/* Stops before the instruction at `linear` if it has a breakpoint. `op` NULL: the one at cpu->rip. */
+void debugger_check_exec(struct cpu *cpu, const struct op *op, uint64_t linear);
+static inline bool debugger_may_stop_at(const struct debugger *d, uint64_t linear)
+{
+    return d->exec_map[(linear & PAGE_OFFSET_MASK) >> 6] >> (linear & 63) & 1;
+}
+
+/* Data. `write` false: a read. */
+bool debugger_watches(const struct debugger *d);
+unsigned debugger_page_watch(const struct debugger *d, uint64_t page_linear);
+bool debugger_overlaps(const struct debugger *d, uint64_t linear, unsigned size, bool write);
+void debugger_access(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
+                     bool write);
+bool debugger_overlaps_physical(const struct debugger *d, uint64_t gpa, size_t size);
+void debugger_physical_store(struct cpu *cpu, uint64_t gpa, size_t size);
+
+/* The instruction that made them has faulted. */
+void debugger_forget_hits(struct debugger *d);
+
+#endif
