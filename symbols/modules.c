@@ -149,7 +149,7 @@ static int find_sections(const struct symbols_memory *mem, const uint8_t *raw, s
         a->len = mem->read(mem->user, attrs, a->bytes, ATTRS_BYTES);
         if (a->len > ATTRS_BYTES || !find_records(mem, a))
             continue;
-        for (size_t offset = 8; offset < a->stride + 8; offset += 8)
+        for (size_t offset = 8; offset < a->stride; offset += 8)
             if (are_addresses(a, offset))
                 return take_sections(mem, a, offset, m);
     }

@@ -60,7 +60,7 @@ class SymbolCase(Case):
 
     def dump(self, *args):
         status, out, errors = dump(*args)
-        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(status, 0, errors)
         return out
 
 
