@@ -30,7 +30,7 @@
 #include "sandbox.h"
 #include "trace_cmd.h"
 
-#define MAX_GDB_ARGS 64
+#define OWN_GDB_ARGS 16 /* at most, before those of the user */
 
 extern const char deja_gdb_commands[], deja_gdb_commands_end[];
 
@@ -123,8 +123,6 @@ static int parse_args(struct debug_args *a, int argc, char **argv)
     }
     if (status != 0)
         return status;
-    if (a->nmore > MAX_GDB_ARGS / 2)
-        return bad_usage("too many options for gdb", "");
     return a->trace == NULL ? bad_usage("needs a trace", "") : EXIT_DONE;
 }
 
@@ -308,9 +306,15 @@ static _Noreturn void become_server(const struct debug_args *a, const struct pla
 
 static int become_gdb(const struct debug_args *a, const struct place *p, bool symbols)
 {
-    char *args[MAX_GDB_ARGS + 16], source[128], connect[128], clean[256];
+    char **args = calloc((size_t)a->nmore + OWN_GDB_ARGS, sizeof(*args));
+    char source[128], connect[128], clean[256];
     int n = 0;
 
+    if (args == NULL) {
+        cli_error("debug: out of memory");
+        leave_place(p);
+        return EXIT_USAGE;
+    }
     snprintf(source, sizeof(source), "source %s", p->commands);
     snprintf(connect, sizeof(connect), "target remote %s", p->socket);
     snprintf(clean, sizeof(clean), "python deja_remove_at_exit('%s')", p->folder);
@@ -333,6 +337,7 @@ static int become_gdb(const struct debug_args *a, const struct place *p, bool sy
     execvp(a->gdb, args);
     cli_error("debug: cannot start %s: %s: install gdb, or name one with --gdb PROGRAM", a->gdb,
               strerror(errno));
+    free(args);
     leave_place(p);
     return EXIT_USAGE;
 }

@@ -256,24 +256,31 @@ static int serve(const struct replay_args *a, struct gdb_printer *p, struct time
     struct session_options options = {.address = a->gdb, .timeline = t, .trace_path = a->path,
                                       .vmlinux = a->vmlinux, .modules = a->modules,
                                       .sandboxed = !a->no_sandbox};
+    enum timeline_status at = TIMELINE_THERE;
+    struct session *session;
     char err[512];
     int status;
 
-    p->session = session_create(&options, err, sizeof(err));
-    if (p->session == NULL) {
+    session = session_create(&options, err, sizeof(err));
+    if (session == NULL) {
         if (err[0] != '\0')
             cli_error("--gdb %s", err);
         return EXIT_USAGE;
     }
-    if (strcmp(a->gdb, "stdio") != 0)
-        fprintf(stderr, "deja: waiting for gdb: target remote %s\n", session_address(p->session));
     status = a->no_sandbox ? EXIT_DONE : sandbox_enter();
+    /* Whoever connects meanwhile waits: to the session it would be an interrupt. */
     if (status == EXIT_DONE && a->until != UINT64_MAX)
-        timeline_seek(t, (struct moment){.icount = a->until});
+        at = timeline_seek(t, (struct moment){.icount = a->until});
     progress_end();
-    if (status == EXIT_DONE)
-        status = session_replay(p->session);
-    session_destroy(p->session);
+    if (status == EXIT_DONE) {
+        if (strcmp(a->gdb, "stdio") != 0)
+            fprintf(stderr, "deja: waiting for gdb: target remote %s\n", session_address(session));
+        session_set_status(session, at);
+        p->session = session;
+        status = session_replay(session);
+    }
+    p->session = NULL;
+    session_destroy(session);
     return status;
 }
 

@@ -280,7 +280,9 @@ static void take_if_due(struct timeline *t, enum timeline_purpose purpose)
 
 bool timeline_checkpoint(struct timeline *t)
 {
-    if (t->branched || machine_moment(t->m).entries != 0)
+    /* That a machine has stopped, or is to stop, is not part of its state: at the end it would run on. */
+    if (t->branched || t->at_end || t->m->stop_request != STOP_ICOUNT ||
+        machine_moment(t->m).entries != 0)
         return false;
     take_checkpoint(t, false);
     return !t->checkpoints.failed;

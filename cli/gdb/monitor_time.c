@@ -118,7 +118,7 @@ int monitor_seek(struct monitor_call *call)
 int monitor_checkpoint(struct monitor_call *call)
 {
     if (!timeline_checkpoint(call->s->timeline)) {
-        fputs("no checkpoint can be left here: in a branch, or at the entry into a handler\n", call->out);
+        fputs("no checkpoint can be left here: in a branch, at the entry into a handler, or at the end\n", call->out);
         return -1;
     }
     fputs("checkpoint left at ", call->out);

@@ -134,7 +134,7 @@ struct moment timeline_branch_moment(const struct timeline *t);
 /* Why the branch's machine stopped, after TIMELINE_END in a branch. */
 enum machine_stop timeline_branch_stop(const struct timeline *t);
 
-/* A checkpoint here, if the moment allows one (it is not inside of an entry): true. */
+/* A checkpoint here, if the moment allows one (not inside of an entry, not at the end): true. */
 bool timeline_checkpoint(struct timeline *t);
 
 struct timeline_checkpoints {
