@@ -25,6 +25,7 @@
 
 #include "console_term.h"
 #include "gdb/session.h"
+#include "numbers.h"
 #include "option_values.h"
 #include "progress.h"
 #include "sandbox.h"
@@ -61,9 +62,6 @@ static int bad_usage(const char *what, const char *arg)
 
 static bool parse_at(const char *text, struct moment *at)
 {
-    char digits[40];
-    size_t n = 0;
-
     *at = (struct moment){0};
     if (strcmp(text, "begin") == 0)
         return true;
@@ -71,11 +69,7 @@ static bool parse_at(const char *text, struct moment *at)
         *at = timeline_end_moment();
         return true;
     }
-    for (; *text != '\0' && n + 1 < sizeof(digits); text++)
-        if (*text != ',')
-            digits[n++] = *text;
-    digits[n] = '\0';
-    return *text == '\0' && value_u64(digits, &at->icount);
+    return number_parse(text, &at->icount);
 }
 
 static int parse_option(struct debug_args *a, const char *name, const char *value)
