@@ -153,43 +153,64 @@ static void look_at_image(struct guest_symbols *g, const struct machine *m)
     elf_file_close(file);
 }
 
-static void make_file(struct guest_symbols *g, const struct symbols_memory *mem, unsigned bits)
+/* Call frames of the kernel and of its modules. *frames is NULL when there are none. */
+static void read_frames(struct guest_symbols *g, const struct symbols_memory *mem,
+                        const struct module_list *list, uint8_t **frames, size_t *len)
 {
-    struct elf_image_options o = {.struct_size = sizeof(o), .bits = bits};
-    uint8_t *frames = NULL;
+    size_t count = list == NULL ? 0 : list->count, n = 0;
+    struct orc_place *places = calloc(count + 1, sizeof(*places));
     char err[256];
 
-    if (orc_read_frames(mem, g->guest, &frames, &o.debug_frame_len, err, sizeof(err)) == SYMBOLS_OK)
-        o.debug_frame = frames;
-    else
-        o.debug_frame_len = 0;
+    *frames = NULL;
+    *len = 0;
+    if (places == NULL)
+        return;
+    if (orc_find_place(g->guest, &places[0]) == SYMBOLS_OK) {
+        n = 1;
+        for (size_t i = 0; i < count; i++)
+            if (list->modules[i].orc.end != 0)
+                places[n++] = list->modules[i].orc;
+    }
+    if (n > 0 &&
+        orc_read_frames_at(mem, places, n, g->guest, frames, len, err, sizeof(err)) != SYMBOLS_OK)
+        *frames = NULL;
+    free(places);
+}
+
+static void make_file(struct guest_symbols *g, const struct symbols_memory *mem,
+                      const struct module_list *list, unsigned bits)
+{
+    struct elf_image_options o = {.struct_size = sizeof(o), .bits = bits};
+    uint8_t *frames;
+    char err[256];
+
+    read_frames(g, mem, list, &frames, &o.debug_frame_len);
+    o.debug_frame = frames;
     if (elf_image_build(g->guest, &o, &g->made, &g->made_len, err, sizeof(err)) != SYMBOLS_OK)
         g->made = NULL;
     free(frames);
 }
 
-/* The symbols of the modules that are loaded now join the kernel's. */
-static void add_modules(struct guest_symbols *g, const struct symbols_memory *mem)
+/* The symbols of modules join the kernel's. */
+static void add_modules(struct guest_symbols *g, const struct symbols_memory *mem,
+                        const struct module_list *list)
 {
     struct symbol_table *all = symbol_table_create();
-    struct module_list *list = NULL;
-    char err[256];
 
-    if (all == NULL || modules_read(mem, g->guest, &list, err, sizeof(err)) != SYMBOLS_OK ||
-        symbol_table_append(all, g->guest) != SYMBOLS_OK ||
+    if (all == NULL || symbol_table_append(all, g->guest) != SYMBOLS_OK ||
         modules_add_symbols(mem, list, all) != SYMBOLS_OK || symbol_table_finish(all) != SYMBOLS_OK) {
         symbol_table_destroy(all);
-    } else {
-        symbol_table_destroy(g->guest);
-        g->guest = all;
+        return;
     }
-    module_list_destroy(list);
+    symbol_table_destroy(g->guest);
+    g->guest = all;
 }
 
 /* The tables of a running Linux kernel. Looked for again only when the CPU was set up anew since. */
 static void look_at_kallsyms(struct guest_symbols *g, const struct symbols_memory *mem,
                              const struct symbols_hints *hints)
 {
+    struct module_list *list = NULL;
     char err[256];
 
     if (g->guest != NULL || (hints->lstar == g->seen_lstar && hints->idt_base == g->seen_idt))
@@ -198,8 +219,10 @@ static void look_at_kallsyms(struct guest_symbols *g, const struct symbols_memor
     g->seen_idt = hints->idt_base;
     if (kallsyms_read(mem, hints, &g->guest, NULL, err, sizeof(err)) != SYMBOLS_OK)
         return;
-    add_modules(g, mem);
-    make_file(g, mem, hints->long_mode ? 64 : 32);
+    if (modules_read(mem, g->guest, &list, err, sizeof(err)) == SYMBOLS_OK)
+        add_modules(g, mem, list);
+    make_file(g, mem, list, hints->long_mode ? 64 : 32);
+    module_list_destroy(list);
 }
 
 static void place_vmlinux(struct guest_symbols *g, const struct symbols_memory *mem,
