@@ -217,7 +217,8 @@ int timeline_set_points(struct timeline *t, const struct debug_point *points, si
 
     if (copy == NULL)
         return -1;
-    memcpy(copy, points, n * sizeof(*copy));
+    if (n > 0)
+        memcpy(copy, points, n * sizeof(*copy));
     free(t->points);
     t->points = copy;
     t->npoints = n;
