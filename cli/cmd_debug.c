@@ -319,6 +319,13 @@ static int become_gdb(const struct debug_args *a, const struct place *p, bool sy
     args[n++] = source;
     args[n++] = "-iex";
     args[n++] = clean;
+    /* Everything that gdb may want to read is a file of this host. */
+    args[n++] = "-iex";
+    args[n++] = "set sysroot /";
+    if (a->modules != NULL) { /* else gdb looks for shared libraries as a Linux process has them */
+        args[n++] = "-iex";
+        args[n++] = "set osabi none";
+    }
     if (a->vmlinux != NULL)
         args[n++] = (char *)a->vmlinux;
     else if (symbols)
