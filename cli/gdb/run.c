@@ -310,7 +310,6 @@ struct gdbstub_stop session_stop_of(struct session *s, enum timeline_status stat
 
 struct gdbstub_stop session_resume(struct session *s)
 {
-    s->interrupt = false;
     return session_stop_of(s, move(s));
 }
 
