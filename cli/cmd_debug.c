@@ -25,6 +25,7 @@
 
 #include "console_term.h"
 #include "gdb/session.h"
+#include "numbers.h"
 #include "option_values.h"
 #include "progress.h"
 #include "sandbox.h"
@@ -61,9 +62,6 @@ static int bad_usage(const char *what, const char *arg)
 
 static bool parse_at(const char *text, struct moment *at)
 {
-    char digits[40];
-    size_t n = 0;
-
     *at = (struct moment){0};
     if (strcmp(text, "begin") == 0)
         return true;
@@ -71,11 +69,7 @@ static bool parse_at(const char *text, struct moment *at)
         *at = timeline_end_moment();
         return true;
     }
-    for (; *text != '\0' && n + 1 < sizeof(digits); text++)
-        if (*text != ',')
-            digits[n++] = *text;
-    digits[n] = '\0';
-    return *text == '\0' && value_u64(digits, &at->icount);
+    return number_parse(text, &at->icount);
 }
 
 static int parse_option(struct debug_args *a, const char *name, const char *value)
@@ -259,7 +253,7 @@ static int run_server(const struct debug_args *a, const struct place *p, int rea
     struct session_options options = {.address = p->address, .trace_path = a->trace,
                                       .vmlinux = a->vmlinux, .modules = a->modules,
                                       .until_client_leaves = true,
-                                      .client_pipe = ready,
+                                      .owner_fd = ready,
                                       .sandboxed = !a->no_sandbox};
     char err[512];
     int status = EXIT_USAGE;
@@ -271,6 +265,8 @@ static int run_server(const struct debug_args *a, const struct place *p, int rea
         cli_error("%s", err);
         return fail(ready);
     }
+    if (timeline_index_note(t) != NULL)
+        cli_error("%s", timeline_index_note(t));
     options.timeline = t;
     v.symbols = open(p->symbols, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     v.session = session_create(&options, err, sizeof(err));
@@ -323,6 +319,13 @@ static int become_gdb(const struct debug_args *a, const struct place *p, bool sy
     args[n++] = source;
     args[n++] = "-iex";
     args[n++] = clean;
+    /* Everything that gdb may want to read is a file of this host. */
+    args[n++] = "-iex";
+    args[n++] = "set sysroot /";
+    if (a->modules != NULL) { /* else gdb looks for shared libraries as a Linux process has them */
+        args[n++] = "-iex";
+        args[n++] = "set osabi none";
+    }
     if (a->vmlinux != NULL)
         args[n++] = (char *)a->vmlinux;
     else if (symbols)

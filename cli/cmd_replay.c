@@ -22,6 +22,7 @@
 
 #include "console_term.h"
 #include "gdb/session.h"
+#include "numbers.h"
 #include "option_values.h"
 #include "options.h"
 #include "progress.h"
@@ -46,19 +47,6 @@ struct printer {
 
 /* --- arguments --- */
 
-/* As value_u64, and also as counts are printed here: 1,702,345. */
-static bool parse_icount(const char *text, uint64_t *value)
-{
-    char digits[40];
-    size_t n = 0;
-
-    for (; *text != '\0' && n + 1 < sizeof(digits); text++)
-        if (*text != ',')
-            digits[n++] = *text;
-    digits[n] = '\0';
-    return *text == '\0' && value_u64(digits, value);
-}
-
 static int bad_usage(const char *what, const char *arg)
 {
     cli_error("replay: %s%s: deja replay TRACE [--until N] [--gdb WHERE] [--quiet] ...", what, arg);
@@ -79,7 +67,7 @@ static int parse_args(struct replay_args *a, int argc, char **argv)
     *a = (struct replay_args){.until = UINT64_MAX};
     for (int i = 1; i < argc; i++) {
         if (option_value("until", argc, argv, &i)) {
-            if (!parse_icount(argv[i], &a->until))
+            if (!number_parse(argv[i], &a->until))
                 return bad_usage("--until takes a number of instructions, not ", argv[i]);
         } else if (option_value("sandbox", argc, argv, &i)) {
             a->no_sandbox = strcmp(argv[i], "off") == 0;
@@ -133,46 +121,30 @@ static void end_printing(const struct printer *p)
 
 /* --- the verdict --- */
 
-/* 1702345 -> "1,702,345"; `out` holds 27. */
-static const char *with_commas(uint64_t n, char out[27])
-{
-    char digits[21];
-    int len = snprintf(digits, sizeof(digits), "%" PRIu64, n);
-    char *to = out;
-
-    for (int i = 0; i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0)
-            *to++ = ',';
-        *to++ = digits[i];
-    }
-    *to = '\0';
-    return out;
-}
-
 static void print_exact(struct player *p, const char *verdict, double seconds)
 {
     struct player_counts counts = player_counts(p);
     uint64_t icount = player_machine(p)->clock.icount;
-    char n[4][27];
+    char n[4][NUMBER_TEXT];
 
     fprintf(stderr,
             "deja: %s: %s instructions, %s interrupts, %s inputs, %s digests in %.1f s "
             "(%.1f MIPS)\n",
-            verdict, with_commas(icount, n[0]), with_commas(counts.interrupts, n[1]),
-            with_commas(counts.inputs, n[2]), with_commas(counts.digests, n[3]), seconds,
+            verdict, number_text(icount, n[0]), number_text(counts.interrupts, n[1]),
+            number_text(counts.inputs, n[2]), number_text(counts.digests, n[3]), seconds,
             seconds > 0 ? (double)icount / seconds / 1e6 : 0.0);
 }
 
 static void print_divergence(const char *path, const struct player_divergence *d)
 {
-    char n[27];
+    char n[NUMBER_TEXT];
 
     fprintf(stderr,
             "deja: %s: replay diverged at instruction %s (%s)\n"
             "  at:         instruction %" PRIu64 ", %" PRIu64 " ns, RIP %" PRIx64 "\n"
             "  expected:   %s\n"
             "  found:      %s\n",
-            path, with_commas(d->icount, n), player_difference_name(d->what), d->icount, d->vns,
+            path, number_text(d->icount, n), player_difference_name(d->what), d->icount, d->vns,
             d->rip, d->expected, d->found);
     if (d->any_match)
         fprintf(stderr, "  last match: the digest at instruction %" PRIu64 "\n",
@@ -305,6 +277,8 @@ static int replay_under_gdb(const struct replay_args *a)
         cli_error("%s", err);
         return EXIT_USAGE;
     }
+    if (timeline_index_note(t) != NULL)
+        cli_error("%s", timeline_index_note(t));
     printer.timeline = t;
     player_set_outputs(timeline_player(t),
                        &(struct machine_observer){.serial_out = on_gdb_serial, .opaque = &printer});

@@ -51,6 +51,12 @@ static const struct command commands[] = {
      "  --gdb PROGRAM         which gdb [gdb]\n"
      "  -sandbox on|off       system call filter around the running guest [on]\n"
      "  -- OPTIONS            options for gdb, such as -batch -ex bt\n"},
+    {"index", "TRACE", "checkpoints beside a recording", cmd_index,
+     "Runs the recording once and writes TRACE.index, from which `debug` and `replay --gdb` are at every\n"
+     "place of it at once. It may be removed at any time; other versions of deja do not use it.\n"
+     "\n"
+     "  --checkpoint-mem SIZE how much it may take [1G]\n"
+     "  -sandbox on|off       system call filter around the running guest [on]\n"},
     {"info", "TRACE [--json]", "what is in a recording", cmd_info,
      "The machine and its images, how long it ran, what was recorded, and how it ended.\n"
      "\n"

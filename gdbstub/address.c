@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From "tcp:1234", "unix:PATH" and "stdio" to something that listens. Whatever is wrong with an address
- * is said with the address as the user wrote it.
+ * From "tcp:1234", "unix:PATH" and "stdio" to something that listens. Whatever is wrong with an
+ * address is said with the address as the user wrote it.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -18,8 +18,8 @@
 
 #include "server_internal.h"
 
-#define BACKLOG     4 /* clients that wait to be let in, or sent away */
-#define HOST_BYTES  256u
+#define BACKLOG    4 /* clients that wait to be let in, or sent away */
+#define HOST_BYTES 256u
 
 struct failure {
     const char *address;
@@ -28,7 +28,7 @@ struct failure {
 };
 
 __attribute__((format(printf, 2, 3))) static bool fail(const struct failure *f, const char *format,
-                                                        ...)
+                                                       ...)
 {
     char what[256];
     va_list args;
@@ -138,8 +138,8 @@ static void show_tcp(struct stub_listener *l)
         snprintf(l->shown, sizeof(l->shown), "%s:%s", host, port);
 }
 
-/* A name may stand for several addresses: the first that can be listened on is it. Without a host, that
- * is 127.0.0.1 wherever there is IPv4. */
+/* A name may stand for several addresses: the first that can be listened on is it. Without a host,
+ * that is 127.0.0.1 wherever there is IPv4. */
 static bool listen_tcp(const char *text, struct stub_listener *l, const struct failure *f)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -192,8 +192,8 @@ static enum found look_at(const struct sockaddr_un *address)
     return rc < 0 && error == ECONNREFUSED ? FOUND_STALE : FOUND_LIVE;
 }
 
-/* Mode 600 from the beginning on: a socket's file takes the mode that the socket has when it is bound.
- * Whoever may connect may do anything to what is debugged. */
+/* Mode 600 from the beginning on: a socket's file takes the mode that the socket has when it is
+ * bound. Whoever may connect may do anything to what is debugged. */
 static bool bind_unix(const struct sockaddr_un *address, struct stub_listener *l,
                       const struct failure *f)
 {

@@ -5,18 +5,17 @@
  *
  * Not here: floating point, which gdb does not compile, and tracing, strings and variables, which
  * belong to tracepoints. These, a stack that is over- or underrun, a division by zero, memory or a
- * register that cannot be read, and more than MAX_STEPS instructions make an expression one that
- * cannot be evaluated.
+ * register that cannot be read, and more instructions than are left of STUB_CONDITION_STEPS make an
+ * expression one that cannot be evaluated.
  *
- * Where the manual leaves a result open: arithmetic wraps; the most negative number divided by -1 is
- * itself; shifts by 64 or more leave nothing, or only the sign.
+ * Where the manual leaves a result open: arithmetic wraps; the most negative number divided by -1
+ * is itself; shifts by 64 or more leave nothing, or only the sign.
  */
 #include <string.h>
 
 #include "stub_internal.h"
 
 #define MAX_STACK 256u
-#define MAX_STEPS 65536u
 
 /* Numbers of the instructions (F.2 "Bytecode Descriptions"). */
 enum op {
@@ -286,7 +285,7 @@ static bool jump(struct agent *a, enum op op)
 }
 
 bool stub_evaluate(struct gdbstub *s, gdbstub_thread thread, const uint8_t *code, size_t len,
-                   uint64_t *value)
+                   unsigned *steps_left, uint64_t *value)
 {
     struct agent a; /* the stack's content does not matter, and would take time to clear */
 
@@ -297,7 +296,7 @@ bool stub_evaluate(struct gdbstub *s, gdbstub_thread thread, const uint8_t *code
     a.pc = a.depth = 0;
     a.fault = false;
     a.stack[0] = 0;
-    for (unsigned step = 0; step < MAX_STEPS && !a.fault && a.pc < a.len; step++) {
+    for (; *steps_left && !a.fault && a.pc < a.len; --*steps_left) {
         enum op op = (enum op)a.code[a.pc++];
 
         if (op == OP_END) {

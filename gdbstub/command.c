@@ -3,20 +3,20 @@
  * Which packet is which (GDB manual, E.2 "Packets", E.3, E.4 "General Query Packets").
  *
  * Packets have no common form: a name is followed by its arguments at once, after one of ":;,", or
- * never. So the table says of each which of these it is. What is not in the table is the target's, or
- * gets the empty reply, which says "not supported".
+ * never. So the table says of each which of these it is. What is not in the table is the target's,
+ * or gets the empty reply, which says "not supported".
  */
 #include <string.h>
 
 #include "stub_internal.h"
 
 enum form {
-    WHOLE,   /* the name is all of the packet */
-    PREFIX,  /* arguments follow at once */
+    WHOLE,  /* the name is all of the packet */
+    PREFIX, /* arguments follow at once */
 };
 
-/* While the target runs, a client has no business with its state (all-stop mode, E.10 and E.3); what
- * says or stops something is still answered. */
+/* While the target runs, a client has no business with its state (all-stop mode, E.10 and E.3);
+ * what says or stops something is still answered. */
 enum when {
     STOPPED,
     ALWAYS,

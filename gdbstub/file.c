@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files of the target, to be read by the client (GDB manual, E.7 "Host I/O Packets"). Nothing can be
- * written, and nothing is there but what target->file() has.
+ * Files of the target, to be read by the client (GDB manual, E.7 "Host I/O Packets"). Nothing can
+ * be written, and nothing is there but what target->file() has.
  *
  * A descriptor is an index into the names of what is open: the content is asked for anew at every
  * access, as the target promises it no longer than that.
@@ -11,7 +11,7 @@
 
 #include "stub_internal.h"
 
-/* Flags of open, mode of fstat (E.13.9 "Protocol-specific Representation of Datatypes"). */
+/* Flags of open, mode of fstat (E.13.8 and E.13.9). */
 #define OPEN_WRITES    (0x1u | 0x2u | 0x8u | 0x200u | 0x400u)
 #define MODE_READ_ONLY 0100444u
 #define STAT_BYTES     64u

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Beginning again, leaving and ending (GDB manual, E.2: !, R, vRun, vAttach, D, k, vKill). In extended
- * mode a client may go on after the end of what it debugged, so that the connection stays.
+ * Beginning again, leaving and ending (GDB manual, E.2: !, R, vRun, vAttach, D, k, vKill). In
+ * extended mode a client may go on after the end of what it debugged, so that the connection stays.
  */
 #include "stub_internal.h"
-
-#define SIGKILL_NUMBER 9
 
 void stub_extend(struct gdbstub *s, struct stub_cursor *c)
 {
@@ -16,11 +14,15 @@ void stub_extend(struct gdbstub *s, struct stub_cursor *c)
 
 static bool restart(struct gdbstub *s)
 {
-    static const struct gdbstub_stop at_start = {.kind = GDBSTUB_STOP_SIGNAL};
+    struct gdbstub_stop at_start = {.kind = GDBSTUB_STOP_SIGNAL};
 
     if (s->target.restart(s->user) < 0)
         return false;
+    stub_list_threads(s);
+    if (s->nthreads)
+        at_start.thread = s->threads[0];
     stub_set_stop(s, &at_start);
+    s->killed = false;
     return true;
 }
 
@@ -59,16 +61,18 @@ static void leave(struct gdbstub *s)
     s->leaving = !s->extended;
 }
 
+/* The next client finds the target where it was left. */
 static void kill_target(struct gdbstub *s)
 {
-    static const struct gdbstub_stop killed = {.kind = GDBSTUB_STOP_TERMINATED,
-                                               .signal = SIGKILL_NUMBER};
+    static const struct gdbstub_stop left = {.kind = GDBSTUB_STOP_SIGNAL};
 
+    if (s->running)
+        stub_set_stop(s, &left);
     s->running = false;
     s->reply_due = false;
     if (s->target.kill)
         s->target.kill(s->user);
-    stub_set_stop(s, &killed);
+    s->killed = true;
     leave(s);
 }
 

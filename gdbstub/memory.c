@@ -2,8 +2,9 @@
 /*
  * Memory (GDB manual, E.2: m, M, x, X; E.4: qSearch:memory, qCRC).
  *
- * What is asked for is answered up to the first byte that cannot be read; nothing at all is an error.
- * Searches and checksums go over no more than STUB_SCAN_MAX bytes, so that no packet takes for ever.
+ * What is asked for is answered up to the first byte that cannot be read; nothing at all is an
+ * error. Searches and checksums go over no more than STUB_SCAN_MAX bytes, so that no packet takes
+ * for ever.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -102,8 +103,9 @@ void stub_write_memory_binary(struct gdbstub *s, struct stub_cursor *c)
 /* ---- searching ---- */
 
 /*
- * 1 and *found, 0, or -1: what there is to search is not all readable, or too much. The window holds
- * the last pattern_len - 1 bytes of what was searched, which may begin a match, and then a chunk.
+ * 1 and *found, 0, or -1: what there is to search is not all readable, or too much. The window
+ * holds the last pattern_len - 1 bytes of what was searched, which may begin a match, and then a
+ * chunk.
  */
 static int search(struct gdbstub *s, uint64_t address, uint64_t len, const uint8_t *pattern,
                   size_t pattern_len, uint8_t *window, uint64_t *found)
@@ -163,7 +165,8 @@ void stub_search_memory(struct gdbstub *s, struct stub_cursor *c)
         stub_error(s, STUB_EINVAL);
         return;
     }
-    rc = search_memory(s, address, clamp(address, len), (const uint8_t *)c->p, stub_left(c), &found);
+    rc = search_memory(s, address, clamp(address, len), (const uint8_t *)c->p, stub_left(c),
+                       &found);
     if (rc < 0) {
         stub_error(s, STUB_EFAULT);
     } else if (rc == 0) {

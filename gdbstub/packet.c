@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Framing (GDB manual, E.1 "Overview" and E.11 "Packet Acknowledgment"): $body#sum, where sum is that
- * of the body's bytes modulo 256, '}' escapes the byte after it, and each packet is acknowledged by
+ * Framing (GDB manual, E.1 "Overview" and E.11 "Packet Acknowledgment"): $body#sum, where sum is
+ * that of the body's bytes modulo 256, '}' escapes the byte after it, and each packet is
+ * acknowledged by
  * '+', or refused by '-', until the client asks for that to end.
  *
  *     IDLE  --'$'-->  BODY  --'#'-->  SUM_HIGH  -->  SUM_LOW  -->  IDLE
  *
- * A '$' always begins a packet, as it is escaped inside of one: what came before was cut short. Between
- * packets, 03 is the interrupt (E.10), '-' asks for the last packet once more, and all else,
- * acknowledgements included, is ignored. Only replies may be run-length encoded; in a request '*'
- * stands for itself, and the replies made here do not use it.
+ * A '$' always begins a packet, as it is escaped inside of one: what came before was cut short.
+ * Between packets, 03 is the interrupt (E.8), '-' asks for the last packet once more, and all
+ * else, acknowledgements included, is ignored. Only replies may be run-length encoded; in a request
+ * '*' stands for itself, and the replies made here do not use it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +60,8 @@ void stub_send_packet(struct gdbstub *s, const void *data, size_t len)
         sum = (uint8_t)(sum + byte);
     }
     *to++ = '#';
-    *to++ = (uint8_t)"0123456789abcdef"[sum >> 4];
-    *to++ = (uint8_t)"0123456789abcdef"[sum & 15];
+    *to++ = (uint8_t) "0123456789abcdef"[sum >> 4];
+    *to++ = (uint8_t) "0123456789abcdef"[sum & 15];
     s->output.len = (size_t)(to - s->output.data);
     keep_last(s, begin);
 }
@@ -120,7 +121,8 @@ static void body_byte(struct stub_input *in, uint8_t byte)
         in->data[in->len++] = (char)byte;
 }
 
-/* Checksums count only as long as acknowledgements do (E.11): then the transport is to be trusted. */
+/* Checksums count only as long as acknowledgements do (E.11): then the transport is to be trusted.
+ */
 static void end_packet(struct gdbstub *s)
 {
     struct stub_input *in = &s->input;

@@ -4,9 +4,9 @@
  *
  *     Z0,addr,kind[;Xlen,bytecode[Xlen,bytecode..]]..[;cmds:..]
  *
- * A point is what its type, address and kind say; the same one again brings new conditions. It stops
- * the target if one of them is not zero. Commands to be run by the stub are not announced; a client
- * that sends some gets an ordinary breakpoint, and may run them itself.
+ * A point is what its type, address and kind say; the same one again brings new conditions. It
+ * stops the target if one of them is not zero. Commands to be run by the stub are not announced; a
+ * client that sends some gets an ordinary breakpoint, and may run them itself.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +185,7 @@ void stub_remove_all_points(struct gdbstub *s)
 bool gdbstub_should_stop(struct gdbstub *s, const struct gdbstub_point *at, gdbstub_thread thread)
 {
     const struct stub_point *point = find_point(s, at);
+    unsigned steps = STUB_CONDITION_STEPS;
     size_t i = 0;
 
     if (!point || !point->nconditions_bytes)
@@ -195,7 +196,7 @@ bool gdbstub_should_stop(struct gdbstub *s, const struct gdbstub_point *at, gdbs
 
         memcpy(&len, point->conditions + i, LENGTH_BYTES);
         i += LENGTH_BYTES;
-        if (!stub_evaluate(s, thread, point->conditions + i, len, &value) || value)
+        if (!stub_evaluate(s, thread, point->conditions + i, len, &steps, &value) || value)
             return true;
         i += len;
     }

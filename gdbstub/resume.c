@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Letting the target go, and stopping it (GDB manual, E.2: c, C, s, S, bc, bs, vCont; E.10
+ * Letting the target go, and stopping it (GDB manual, E.2: c, C, s, S, bc, bs, vCont; E.8
  * "Interrupts").
  *
  * All forms end in one: an action for each thread. In c, s and their kind, the thread of Hc moves
@@ -41,7 +41,7 @@ static void go(struct gdbstub *s, size_t first)
 {
     struct gdbstub_resume how = {s->actions, s->nthreads, first};
 
-    if (s->target.resume(s->user, &how) < 0) {
+    if (s->killed || s->target.resume(s->user, &how) < 0) {
         stub_error(s, STUB_EPERM);
         return;
     }
@@ -205,8 +205,8 @@ static bool read_actions(struct gdbstub *s, struct stub_cursor *c)
     return !stub_left(c);
 }
 
-/* The thread that is stepped; else the current one, if it moves; else the first that does; else none,
- * which is nthreads. */
+/* The thread that is stepped; else the current one, if it moves; else the first that does; else
+ * none, which is nthreads. */
 static size_t thread_in_question(const struct gdbstub *s)
 {
     size_t moving = s->nthreads;
@@ -262,7 +262,8 @@ void stub_vcont(struct gdbstub *s, struct stub_cursor *c)
 
 /* ---- stopping ---- */
 
-/* There is nothing to interrupt when the target stopped just before: the stop reply is on its way. */
+/* There is nothing to interrupt when the target stopped just before: the stop reply is on its way.
+ */
 void stub_interrupt(struct gdbstub *s)
 {
     if (s->running)

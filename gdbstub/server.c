@@ -3,8 +3,8 @@
  * One client at a time, and whoever else comes is told so.
  *
  * Sockets never block. Standard input and output are not made so, as others may have the same open
- * file: they are read once poll() says that there is something, and a pipe that can be written takes
- * PIPE_BUF bytes without waiting.
+ * file: they are read once poll() says that there is something, and a pipe that can be written
+ * takes PIPE_BUF bytes without waiting.
  *
  * A client that is sent away is not closed at once: closing a TCP socket that has unread bytes
  * resets the connection, and what was sent to it is lost. It is answered packet by packet, by the
@@ -260,8 +260,8 @@ static short happened(const struct pollfd *fds, size_t n, int fd)
     return 0;
 }
 
-/* What happened before there was any waiting: the beginning of stdio, a stop reply to be sent, a client
- * that is to go. */
+/* What happened before there was any waiting: the beginning of stdio, a stop reply to be sent, a
+ * client that is to go. */
 static unsigned attend(struct gdbstub_server *v)
 {
     unsigned events = 0;
@@ -288,8 +288,8 @@ unsigned gdbstub_server_poll(struct gdbstub_server *v, int timeout_ms)
     if (poll(fds, n, events ? 0 : timeout_ms) <= 0)
         return events;
     unheard = v->out.fd != v->in.fd && happened(fds, n, v->out.fd) & ~POLLOUT;
-    if (unheard)
-        lose_client(v, &events); /* what it may still have said does not matter */
+    if (unheard && !happened(fds, n, v->in.fd))
+        lose_client(v, &events); /* after the last that it said, which may be to kill */
     else
         serve(v, happened(fds, n, v->in.fd) & ~POLLOUT, &events);
     if (happened(fds, n, v->listener.fd) || happened(fds, n, v->refused))
@@ -303,8 +303,8 @@ unsigned gdbstub_server_poll(struct gdbstub_server *v, int timeout_ms)
 
 /* ---- life ---- */
 
-/* A pipe's other end may close at any time, and write() then raises SIGPIPE, which ends a process that
- * does not know of it. Whoever handles it is left alone. */
+/* A pipe's other end may close at any time, and write() then raises SIGPIPE, which ends a process
+ * that does not know of it. Whoever handles it is left alone. */
 static void ignore_sigpipe(void)
 {
     struct sigaction old;

@@ -10,8 +10,8 @@
 #define STUB_ADDRESS_BYTES 320u
 
 struct stub_listener {
-    int fd;       /* listens; -1: standard input and output are the client */
-    char *path;   /* of a Unix socket, to be removed; else NULL. Owned. */
+    int fd;                         /* listens; -1: standard input and output are the client */
+    char *path;                     /* of a Unix socket, to be removed; else NULL. Owned. */
     char shown[STUB_ADDRESS_BYTES]; /* what gdb would be given */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why the target stands where it does (GDB manual, E.3 "Stop Reply Packets"), and text for the user,
- * which may be shown while it does not (O).
+ * Why the target stands where it does (GDB manual, E.3 "Stop Reply Packets"), and text for the
+ * user, which may be shown while it does not (O).
  *
  *     T sig [register:value;..] thread:id; [reason]     W code     X signal
  *
@@ -14,6 +14,7 @@
 #include "stub_internal.h"
 
 #define SIGTRAP_NUMBER 5
+#define SIGKILL_NUMBER 9
 #define CONSOLE_CHUNK  4096u
 
 static void put_expedited(struct gdbstub *s, gdbstub_thread thread)
@@ -76,6 +77,11 @@ void stub_put_stop(struct gdbstub *s)
 {
     uint8_t signal = s->stop.signal ? s->stop.signal : SIGTRAP_NUMBER;
 
+    if (s->killed) {
+        stub_put_text(&s->reply, "X");
+        stub_put_byte(&s->reply, SIGKILL_NUMBER);
+        return;
+    }
     if (s->stop.kind == GDBSTUB_STOP_EXITED) {
         stub_put_text(&s->reply, "W");
         stub_put_byte(&s->reply, s->stop.code);
@@ -96,7 +102,8 @@ void stub_put_stop(struct gdbstub *s)
     put_reason(s);
 }
 
-/* One that is asked about while the target runs, by a client that found it so, is stopped for that. */
+/* One that is asked about while the target runs, by a client that found it so, is stopped for that.
+ */
 void stub_why_stopped(struct gdbstub *s, struct stub_cursor *c)
 {
     (void)c;
@@ -121,6 +128,7 @@ bool stub_set_stop(struct gdbstub *s, const struct gdbstub_stop *stop)
     s->stop = *stop;
     s->stop.path = path;
     stub_settle_thread(s, stop->thread);
+    s->stop.thread = s->general; /* so that it stays the same one, whichever the client selects */
     return path || !stop->path;
 }
 

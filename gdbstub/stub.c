@@ -20,8 +20,7 @@ static bool registers_are_valid(const struct gdbstub_target *t)
     for (unsigned i = 0; i < t->nexpedite; i++)
         if (!t->expedite || t->expedite[i] >= t->nregisters)
             return false;
-    return !t->has_pc ||
-           (t->pc_register < t->nregisters && t->register_bytes[t->pc_register] <= 8);
+    return !t->has_pc || (t->pc_register < t->nregisters && t->register_bytes[t->pc_register] <= 8);
 }
 
 static bool target_is_valid(const struct gdbstub_target *t)
@@ -36,7 +35,7 @@ static void reset_protocol(struct gdbstub *s)
     s->input.state = STUB_IDLE;
     s->output.len = s->output_sent = 0;
     s->last.len = 0;
-    s->failed = s->leaving = false;
+    s->failed = s->leaving = s->killed = false;
     s->no_ack = s->no_ack_next = s->extended = false;
     s->wants_swbreak = s->wants_hwbreak = s->wants_exec = false;
     s->reply_due = false;
@@ -93,6 +92,7 @@ void gdbstub_connected(struct gdbstub *s)
 {
     reset_protocol(s);
     stub_settle_thread(s, s->stop.thread);
+    s->stop.thread = s->general;
 }
 
 void gdbstub_disconnected(struct gdbstub *s)

@@ -4,8 +4,8 @@
  * static begin with stub_, so that the static library takes no others from whoever links it.
  *
  * Invariants:
- * 1. A packet from the client gets exactly one reply, or none where the protocol has none (k, R, and
- *    what resumes the target, which is answered by the stop).
+ * 1. A packet from the client gets exactly one reply, or none where the protocol has none (k, R,
+ * and what resumes the target, which is answered by the stop).
  * 2. What a client can make the session hold is bounded: one packet, one reply, STUB_OUTPUT_MAX of
  *    output, STUB_MAX_POINTS points with STUB_CONDITION_BYTES of conditions, STUB_MAX_FILES names.
  * 3. Points in the list are inserted in the target, and no others of this client are.
@@ -20,12 +20,13 @@
 #define STUB_MAX_THREADS     65536u
 #define STUB_MAX_POINTS      4096u
 #define STUB_CONDITION_BYTES (1u << 20)
+#define STUB_CONDITION_STEPS 16384u /* of all conditions of a point, at one hit */
 #define STUB_MAX_FILES       8u
 #define STUB_MAX_PATH        4096u
 #define STUB_SCAN_MAX        (256u << 20) /* what one qSearch or qCRC looks at */
 
-/* Numbers in error replies. Clients only show them; they are errno's, as the File-I/O protocol has them
- * (GDB manual, E.13.9.2), so that they mean something to who sees them. */
+/* Numbers in error replies. Clients only show them; they are errno's, as the File-I/O protocol has
+ * them (GDB manual, E.13.9), so that they mean something to who sees them. */
 enum stub_error {
     STUB_EPERM = 1,
     STUB_ENOENT = 2,
@@ -40,7 +41,7 @@ enum stub_error {
     STUB_ENAMETOOLONG = 91,
 };
 
-/* Thread-ids that are not a thread (GDB manual, E.1). */
+/* Thread-ids that are not a thread (GDB manual, E.2). */
 #define STUB_ANY_THREAD  0
 #define STUB_ALL_THREADS (-1)
 
@@ -56,7 +57,8 @@ struct stub_bytes {
     size_t len, cap;
 };
 
-/* One reply, before framing. What does not fit sets `overflow`, and an error is sent in its place. */
+/* One reply, before framing. What does not fit sets `overflow`, and an error is sent in its place.
+ */
 struct stub_reply {
     size_t len;
     bool overflow;
@@ -71,7 +73,8 @@ bool stub_bytes_text(struct stub_bytes *b, const char *text, size_t limit);
 void stub_bytes_fini(struct stub_bytes *b);
 
 int stub_hex_digit(int c); /* its value, or -1 */
-/* Each consumes what it describes and returns true, or consumes nothing certain and returns false. */
+/* Each consumes what it describes and returns true, or consumes nothing certain and returns false.
+ */
 bool stub_read_char(struct stub_cursor *c, char wanted);
 bool stub_read_literal(struct stub_cursor *c, const char *wanted);
 bool stub_read_number(struct stub_cursor *c, uint64_t *value); /* hexadecimal, up to 64 bits */
@@ -91,7 +94,7 @@ size_t stub_put_binary(struct stub_reply *r, const uint8_t *data, size_t len);
 /* ---- packet.c: framing ---- */
 
 enum stub_input_state {
-    STUB_IDLE,    /* between packets */
+    STUB_IDLE, /* between packets */
     STUB_BODY,
     STUB_ESCAPED, /* after a '}' */
     STUB_SUM_HIGH,
@@ -103,8 +106,8 @@ struct stub_input {
     uint8_t sum;     /* of the bytes as they came */
     uint8_t claimed; /* the first digit of the checksum */
     bool bad_sum;
-    size_t wire;     /* bytes as they came */
-    size_t len;      /* without escapes */
+    size_t wire; /* bytes as they came */
+    size_t len;  /* without escapes */
     char data[GDBSTUB_PACKET_BYTES + 1];
 };
 
@@ -129,14 +132,16 @@ struct gdbstub {
     uint8_t scratch[GDBSTUB_PACKET_BYTES];
 
     struct stub_bytes output;
-    size_t output_sent;     /* the first bytes of it that are gone already */
-    struct stub_bytes last; /* the last packet, for when it is to be sent again; without acks: empty */
+    size_t output_sent; /* the first bytes of it that are gone already */
+    struct stub_bytes
+        last; /* the last packet, for when it is to be sent again; without acks: empty */
     bool failed;
 
     bool no_ack, no_ack_next; /* next: once the reply is out */
     bool extended;            /* "!" */
     bool wants_swbreak, wants_hwbreak, wants_exec;
     bool leaving;
+    bool killed; /* as this client sees it: the target itself stands where it did */
 
     bool running;
     bool reply_due; /* the client waits for a stop reply */
@@ -147,7 +152,7 @@ struct gdbstub {
     int64_t continuing;     /* Hc */
     gdbstub_thread *threads;
     size_t nthreads, threads_cap;
-    size_t threads_told;    /* qsThreadInfo goes on there */
+    size_t threads_told; /* qsThreadInfo goes on there */
     struct gdbstub_thread_action *actions;
     bool *decided;
     size_t actions_cap;
@@ -189,9 +194,9 @@ stub_handler stub_search_memory, stub_crc_memory;
 stub_handler stub_insert_point, stub_remove_point;
 void stub_remove_all_points(struct gdbstub *s);
 
-/* agent.c: false if the expression cannot be evaluated */
+/* agent.c: false if the expression cannot be evaluated. Each instruction takes one of the steps. */
 bool stub_evaluate(struct gdbstub *s, gdbstub_thread thread, const uint8_t *code, size_t len,
-                   uint64_t *value);
+                   unsigned *steps_left, uint64_t *value);
 
 /* resume.c */
 stub_handler stub_continue, stub_continue_signal, stub_step, stub_step_signal;

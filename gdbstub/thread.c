@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads (GDB manual, E.2: H, T; E.4: qC, qfThreadInfo, qThreadExtraInfo; E.17 "Thread List Format").
+ * Threads (GDB manual, E.2: H, T; E.4: qC, qfThreadInfo, qThreadExtraInfo; E.17 "Thread List
+ * Format").
  *
  * The target is asked for its threads whenever a packet is about them. Two are remembered: the one
  * that g, m and such are about (Hg; after a stop the one that stopped, which is what gdb takes it
@@ -11,7 +12,7 @@
 
 #include "stub_internal.h"
 
-#define XML_MAX   (16u << 20)
+#define XML_MAX    (16u << 20)
 #define TEXT_SHOWN 256u /* of a name or an extra line, what is shown */
 
 static bool grow_threads(struct gdbstub *s, size_t count)
@@ -188,7 +189,8 @@ static const char *xml_entity(char c)
     }
 }
 
-/* Characters that XML or its encoding has no room for become '?': a name is not worth a document. */
+/* Characters that XML or its encoding has no room for become '?': a name is not worth a document.
+ */
 static bool add_escaped(struct stub_bytes *b, const char *text)
 {
     for (size_t i = 0; i < TEXT_SHOWN && text[i]; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Objects (GDB manual, E.4: "qXfer:object:read:annex:offset,length"): "m" and a part, or "l" and the
- * last part. An annex that does not exist is E00, an offset behind the end E01; an object that is not
- * supported gets the empty reply.
+ * Objects (GDB manual, E.4: "qXfer:object:read:annex:offset,length"): "m" and a part, or "l" and
+ * the last part. An annex that does not exist is E00, an offset behind the end E01; an object that
+ * is not supported gets the empty reply.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -96,8 +96,7 @@ static size_t list_bytes(const struct checkpoints *c, const struct checkpoint *c
     return sizeof(*cp) + c->nchunks * sizeof(cp->state[0]) + cp->npages * sizeof(cp->pages[0]);
 }
 
-/* Its memory; its versions are the caller's business. */
-static void checkpoint_free(struct checkpoints *c, struct checkpoint *cp)
+void checkpoint_free(struct checkpoints *c, struct checkpoint *cp)
 {
     for (size_t i = 0; i < c->nchunks; i++)
         chunk_drop(c, cp->state[i]);
@@ -107,8 +106,7 @@ static void checkpoint_free(struct checkpoints *c, struct checkpoint *cp)
     free(cp);
 }
 
-/* With room for `npages` pages, none in it. */
-static struct checkpoint *checkpoint_alloc(struct checkpoints *c, size_t npages)
+struct checkpoint *checkpoint_alloc(struct checkpoints *c, size_t npages)
 {
     struct checkpoint *cp = calloc(1, sizeof(*cp));
 
@@ -390,6 +388,35 @@ int checkpoints_restore(struct checkpoints *c, struct checkpoint *to)
     player_go(c->player, &to->place);
     rebase(c, to);
     return rc;
+}
+
+/* --- for index_file.c --- */
+
+bool checkpoints_add(struct checkpoints *c, struct checkpoint *cp)
+{
+    if (cp->icount > 0)
+        return list_insert(c, cp);
+    /* Equal to ours, which is the base and stays. Its pieces serve the one that follows. */
+    for (size_t i = 0; i < c->nchunks; i++) {
+        chunk_drop(c, c->list[0]->state[i]);
+        c->list[0]->state[i] = cp->state[i];
+        cp->state[i] = NULL;
+    }
+    checkpoint_free(c, cp);
+    return true;
+}
+
+void checkpoints_forget(struct checkpoints *c)
+{
+    while (c->n > 1)
+        checkpoint_free(c, c->list[--c->n]);
+    page_store_destroy(c->store);
+    c->store = page_store_create(c->m->ram.npages);
+    if (c->store == NULL)
+        c->failed = true;
+    machine_snapshot_save(c->m, c->state);
+    for (size_t i = 0; i < c->nchunks; i++)
+        memcpy(c->list[0]->state[i]->bytes, c->state + i * STATE_CHUNK, STATE_CHUNK);
 }
 
 /* --- life cycle --- */

@@ -70,4 +70,15 @@ int checkpoints_restore(struct checkpoints *c, struct checkpoint *to);
 
 size_t checkpoints_bytes(const struct checkpoints *c);
 
+/* --- for index_file.c --- */
+
+/* With room for `npages` pages and all of the snapshot, none of it there yet; NULL: out of memory. */
+struct checkpoint *checkpoint_alloc(struct checkpoints *c, size_t npages);
+/* Its memory, what there is of it; its versions are the caller's business. */
+void checkpoint_free(struct checkpoints *c, struct checkpoint *cp);
+/* Behind all others; one at power-on is dropped for the one that is there. False: out of memory. */
+bool checkpoints_add(struct checkpoints *c, struct checkpoint *cp);
+/* Back to power-on alone, where the machine is, and no versions. */
+void checkpoints_forget(struct checkpoints *c);
+
 #endif

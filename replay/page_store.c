@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include <lz4.h>
+#include <unistd.h>
+#include <xxhash.h>
 
 #include "packer.h"
 #include "page_slab.h"
@@ -23,7 +25,9 @@ struct blob {
     bool queued;
     bool orphan;
     bool aged;       /* was compressed, or cannot be */
-    uint8_t *data;
+    uint8_t *data;   /* NULL: zeros, or in the file: */
+    bool stored;
+    uint64_t offset, hash;
 };
 
 struct version {
@@ -43,6 +47,9 @@ struct page_store {
     size_t bytes;
     struct packer *packer;
     struct page_slab slab; /* of pages as they are; compressed ones are malloc's */
+    int fd;                /* the file that stored blobs are in; -1: none */
+    bool failed;
+    uint8_t packed[PAGE_STORE_PAGE]; /* read from it */
 };
 
 static size_t blob_bytes(const struct blob *b)
@@ -102,6 +109,7 @@ struct page_store *page_store_create(uint64_t npages)
         return NULL;
     }
     s->npages = npages;
+    s->fd = -1;
     s->packer = packer_create();
     return s;
 }
@@ -145,6 +153,8 @@ void page_store_destroy(struct page_store *s)
         free(h->versions);
     }
     free(s->pages);
+    if (s->fd >= 0)
+        close(s->fd);
     page_slab_fini(&s->slab);
     free(s);
 }
@@ -197,18 +207,18 @@ static void remove_version(struct page_store *s, struct history *h, struct versi
     memmove(v, v + 1, (size_t)(&h->versions[h->n] - v) * sizeof(*v));
 }
 
-int page_store_put(struct page_store *s, uint64_t page, uint64_t icount, const uint8_t *content)
+static int put_blob(struct page_store *s, uint64_t page, uint64_t icount, struct blob *b)
 {
     struct history *h = &s->pages[page];
     struct version *v = version_exactly(h, icount);
-    struct blob *b;
     uint32_t at;
 
-    if (v == NULL && make_room(s, h) != 0)
-        return -1;
-    b = blob_create(s, content);
     if (b == NULL)
         return -1;
+    if (v == NULL && make_room(s, h) != 0) {
+        blob_drop(s, b);
+        return -1;
+    }
     if (v != NULL) {
         blob_drop(s, v->blob);
         v->blob = b;
@@ -219,6 +229,35 @@ int page_store_put(struct page_store *s, uint64_t page, uint64_t icount, const u
     h->versions[at] = (struct version){.icount = icount, .blob = b};
     h->n++;
     return 0;
+}
+
+int page_store_put(struct page_store *s, uint64_t page, uint64_t icount, const uint8_t *content)
+{
+    return put_blob(s, page, icount, blob_create(s, content));
+}
+
+int page_store_put_stored(struct page_store *s, uint64_t page, uint64_t icount, uint64_t offset,
+                          uint32_t len, uint64_t hash)
+{
+    struct blob *b = blob_create(s, NULL);
+
+    if (b != NULL && len > 0) {
+        b->stored = true;
+        b->len = len;
+        b->offset = offset;
+        b->hash = hash;
+    }
+    return put_blob(s, page, icount, b);
+}
+
+void page_store_set_file(struct page_store *s, int fd)
+{
+    s->fd = fd;
+}
+
+bool page_store_failed(const struct page_store *s)
+{
+    return s->failed;
 }
 
 void page_store_merge(struct page_store *s, uint64_t page, uint64_t from, uint64_t to)
@@ -256,17 +295,46 @@ uint64_t page_store_version(const struct page_store *s, uint64_t page, uint64_t 
     return n == 0 ? 0 : h->versions[n - 1].blob->number;
 }
 
+/* A blob's bytes, as long as it says; NULL: zeros. */
+static const uint8_t *blob_data(struct page_store *s, const struct blob *b)
+{
+    if (!b->stored)
+        return b->data;
+    if (pread(s->fd, s->packed, b->len, (off_t)b->offset) != (ssize_t)b->len ||
+        XXH3_64bits(s->packed, b->len) != b->hash)
+        s->failed = true;
+    return s->packed;
+}
+
 const uint8_t *page_store_get(struct page_store *s, uint64_t page, uint64_t icount,
                               uint8_t buf[PAGE_STORE_PAGE])
 {
     const struct history *h = &s->pages[page];
     const struct blob *b = h->versions[versions_until(h, icount) - 1].blob;
+    const uint8_t *data = blob_data(s, b);
 
-    if (b->data == NULL || b->len == PAGE_STORE_PAGE)
-        return b->data;
-    /* It was made from a page by this process: it gives a page. */
-    LZ4_decompress_safe((const char *)b->data, (char *)buf, (int)b->len, PAGE_STORE_PAGE);
+    if (data == NULL || b->len == PAGE_STORE_PAGE)
+        return data;
+    if (LZ4_decompress_safe((const char *)data, (char *)buf, (int)b->len, PAGE_STORE_PAGE) !=
+        PAGE_STORE_PAGE)
+        s->failed = true;
     return buf;
+}
+
+bool page_store_visit(struct page_store *s, page_store_visit_fn *fn, void *opaque)
+{
+    for (uint64_t page = 0; page < s->npages; page++) {
+        const struct history *h = &s->pages[page];
+
+        for (uint32_t i = 0; i < h->n; i++) {
+            const struct blob *b = h->versions[i].blob;
+            const uint8_t *data = blob_data(s, b);
+
+            if (!fn(opaque, page, h->versions[i].icount, data, data == NULL ? 0 : b->len))
+                return false;
+        }
+    }
+    return true;
 }
 
 size_t page_store_bytes(const struct page_store *s)

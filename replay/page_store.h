@@ -37,6 +37,21 @@ uint64_t page_store_version(const struct page_store *s, uint64_t page, uint64_t 
 const uint8_t *page_store_get(struct page_store *s, uint64_t page, uint64_t icount,
                               uint8_t buf[PAGE_STORE_PAGE]);
 
+/* A version whose content is in a file: `len` bytes at `offset` of descriptor page_store_set_file(), a page
+ * or less if LZ4-compressed, whose XXH3-64 is `hash`. `len` 0: zeros. 0, or -1: out of memory. */
+int page_store_put_stored(struct page_store *s, uint64_t page, uint64_t icount, uint64_t offset,
+                          uint32_t len, uint64_t hash);
+/* The store closes it in the end. */
+void page_store_set_file(struct page_store *s, int fd);
+/* A content could not be read back as it was. */
+bool page_store_failed(const struct page_store *s);
+
+/* Every version, by page and icount: its content as it is kept, `len` 0 for zeros. Stops when `fn` returns
+ * false, with false. */
+typedef bool page_store_visit_fn(void *opaque, uint64_t page, uint64_t icount, const uint8_t *data,
+                                 uint32_t len);
+bool page_store_visit(struct page_store *s, page_store_visit_fn *fn, void *opaque);
+
 /* Bytes that versions take now. */
 size_t page_store_bytes(const struct page_store *s);
 

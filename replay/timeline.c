@@ -18,6 +18,8 @@
 
 #include <emu/cpu.h>
 
+#include "page_store.h"
+
 #define SLICE           400000u   /* instructions between two looks at what else there is to do */
 #define CHECKPOINT_NS   50000000u /* of running, between two checkpoints, */
 #define CHECKPOINT_PART 30u       /* and at least so many times what taking one costs: for each page */
@@ -30,6 +32,8 @@ static const uint64_t rung_distance[] = {16777216, 8388608, 4194304, 2097152, 10
                                          65536,    16384,   4096,    1024,    256,     64};
 #define RUNGS (sizeof(rung_distance) / sizeof(rung_distance[0]))
 
+static const char index_lost[] = "the index beside the trace cannot be read any more: remove it";
+
 static uint64_t wall_ns(void)
 {
     struct timespec ts;
@@ -39,6 +43,35 @@ static uint64_t wall_ns(void)
 }
 
 /* --- life cycle --- */
+
+void timeline_index_path(const char *trace_path, char *out, size_t outlen)
+{
+    snprintf(out, outlen, "%s.index", trace_path);
+}
+
+static void take_index(struct timeline *t)
+{
+    char path[4096];
+
+    timeline_index_path(t->path, path, sizeof(path));
+    t->indexed = index_file_read(path, t->path, &t->checkpoints, t->index_note,
+                                 sizeof(t->index_note)) > 0;
+}
+
+const char *timeline_index_note(const struct timeline *t)
+{
+    return t->index_note[0] != '\0' ? t->index_note : NULL;
+}
+
+bool timeline_is_indexed(const struct timeline *t)
+{
+    return t->indexed;
+}
+
+int timeline_write_index(struct timeline *t, int fd, char *err, size_t errlen)
+{
+    return index_file_write(fd, &t->identity, &t->checkpoints, err, errlen);
+}
 
 struct timeline *timeline_open(const char *path, const struct machine_board *board,
                                const struct timeline_options *options, char *err, size_t errlen)
@@ -66,8 +99,20 @@ struct timeline *timeline_open(const char *path, const struct machine_board *boa
         snprintf(err, errlen, "%s: out of memory for checkpoints", path);
         goto fail_player;
     }
+    t->path = strdup(path);
+    if (t->path == NULL) {
+        snprintf(err, errlen, "out of memory");
+        goto fail_checkpoints;
+    }
+    if (options->will_index && index_file_identify(path, &t->identity, err, errlen) != 0)
+        goto fail_checkpoints;
+    if (!options->no_index)
+        take_index(t);
     return t;
 
+fail_checkpoints:
+    free(t->path);
+    checkpoints_fini(&t->checkpoints);
 fail_player:
     player_destroy(t->player);
 fail_free:
@@ -82,6 +127,7 @@ void timeline_destroy(struct timeline *t)
     checkpoints_fini(&t->checkpoints);
     player_destroy(t->player);
     free(t->points);
+    free(t->path);
     free(t);
 }
 
@@ -171,7 +217,8 @@ int timeline_set_points(struct timeline *t, const struct debug_point *points, si
 
     if (copy == NULL)
         return -1;
-    memcpy(copy, points, n * sizeof(*copy));
+    if (n > 0)
+        memcpy(copy, points, n * sizeof(*copy));
     free(t->points);
     t->points = copy;
     t->npoints = n;
@@ -309,6 +356,8 @@ static enum timeline_status run_slice(struct timeline *t, struct moment until)
     if (!t->branched)
         note_ground(t);
     t->work_done += t->m->clock.icount - start;
+    if (page_store_failed(t->checkpoints.store))
+        return fail(t, index_lost);
     return t->checkpoints.failed ? fail(t, "out of memory for checkpoints") : status;
 }
 
@@ -378,6 +427,8 @@ enum timeline_status timeline_restore(struct timeline *t, struct checkpoint *to)
     t->at_end = false;
     if (checkpoints_restore(&t->checkpoints, to) != 0)
         return fail(t, "a checkpoint could not be restored: this is a bug");
+    if (page_store_failed(t->checkpoints.store))
+        return fail(t, index_lost);
     return TIMELINE_THERE;
 }
 

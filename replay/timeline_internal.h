@@ -6,6 +6,7 @@
 #include <replay/timeline.h>
 
 #include "checkpoints.h"
+#include "index_file.h"
 
 struct timeline {
     struct player *player;
@@ -27,6 +28,10 @@ struct timeline {
     uint64_t local_mark_ns;  /* of any kind */
     const char *work;        /* what progress is about; NULL: nothing */
     uint64_t work_done, work_total;
+    char *path;
+    struct trace_identity identity; /* with options.will_index */
+    bool indexed;
+    char index_note[640];    /* empty: nothing to say */
     char error[512];
 };
 

@@ -431,8 +431,8 @@ static int take_symbols(const struct elf_file *f, const uint8_t *symbols, size_t
         Elf64_Sym s = symbol_at(f, symbols, i);
         char kind = kind_of_symbol(f, &s);
         bool fixed = kind == 'a' || kind == 'A';
-        const char *name = s.st_name < names_len ? (const char *)names + s.st_name : "";
-        size_t len = strnlen(name, SYMBOL_NAME_MAX + 1);
+        const char *name = (const char *)names + (s.st_name < names_len ? s.st_name : names_len);
+        size_t len = strlen(name); /* copy_of() ends them all */
         uint64_t address = s.st_value + (fixed ? 0 : offset);
         int status;
 

@@ -20,8 +20,8 @@
 #include "bytes_internal.h"
 #include "memory_internal.h"
 
-/* Runs; a kernel has ten. Past that many the last one takes all that is left. */
-#define RUNS_MAX 64u
+/* Runs; a kernel has ten, a module two. Past that many the last one takes all that is left. */
+#define RUNS_MAX 2048u
 /* What is mapped behind the last symbol, for want of its size. */
 #define TAIL_BYTES 4096u
 
@@ -93,13 +93,20 @@ static void find_runs(struct builder *b)
         b->runs[b->nruns - 1].end = last->address + (last->size > 0 ? last->size : TAIL_BYTES);
 }
 
+/* The run that holds an address, the last one that begins at or below it. */
 static unsigned run_of(const struct builder *b, uint64_t address)
 {
-    unsigned i = 0;
+    unsigned low = 0, high = b->nruns;
 
-    while (i + 1 < b->nruns && address >= b->runs[i + 1].begin)
-        i++;
-    return i;
+    while (high - low > 1) {
+        unsigned middle = (low + high) / 2;
+
+        if (b->runs[middle].begin <= address)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 /* --- headers of both classes --- */

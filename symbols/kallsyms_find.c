@@ -27,11 +27,10 @@
 #include <symbols/kernel.h>
 
 #define SCAN_BYTES   (256ull << 20) /* read in search of the tokens, at most */
-#define WINDOW_BELOW (24u << 20)    /* kept around the token table */
-#define WINDOW_ABOVE (6u << 20)
-#define WINDOW_STEP  (64u << 10)
-#define IMAGE_MAX    (1ull << 30) /* a kernel's size, at most */
-#define STEPS_MAX    (64u << 20)  /* of comparing, for one token table */
+#define WINDOW_USUAL (4u << 20)     /* looked at before the token table */
+#define WINDOW_MOST  (24u << 20)    /* the same, if that was too little */
+#define IMAGE_MAX    (1ull << 30)   /* a kernel's size, at most */
+#define STEPS_MAX    (64u << 20)    /* of comparing, for one token table */
 #define COUNT_MIN    1024u
 #define COUNT_MAX    (1u << 20)
 #define TOKEN_MAX    256u /* bytes of one token, its '\0' included */
@@ -105,26 +104,33 @@ static bool tokens_around(const struct symbols_memory *mem, uint64_t digit, stru
 
 /* --- the window --- */
 
+/* The lowest page from which on all is mapped up to the page `at`, `most` bytes at most. */
+static uint64_t mapped_below(const struct symbols_memory *mem, uint64_t at, size_t most)
+{
+    uint64_t low = at;
+    uint8_t byte;
+
+    while (at - low < most && low >= GUEST_PAGE && memory_read(mem, low - GUEST_PAGE, &byte, 1))
+        low -= GUEST_PAGE;
+    return low;
+}
+
 /* Copies what is mapped without a gap before the token table, and up to the end of the index. */
-static int load_window(const struct symbols_memory *mem, const struct tokens *at,
+static int load_window(const struct symbols_memory *mem, const struct tokens *at, size_t below,
                        struct kallsyms_tables *t)
 {
-    uint64_t begin = at->table & ~(uint64_t)(WINDOW_STEP - 1), low = begin;
-    uint8_t *bytes = malloc(WINDOW_BELOW + WINDOW_ABOVE);
-    size_t above = (size_t)(at->index + KALLSYMS_TOKENS * 2 - begin); /* checked before: mapped */
+    uint64_t low = mapped_below(mem, at->table & ~(uint64_t)(GUEST_PAGE - 1), below);
+    size_t len = (size_t)(at->index + KALLSYMS_TOKENS * 2 - low);
+    uint8_t *bytes = malloc(len);
 
     if (bytes == NULL)
         return SYMBOLS_ERR_NO_MEMORY;
-    if (!memory_read(mem, begin, bytes + WINDOW_BELOW, above))
-        above = 0;
-    while (begin - low + WINDOW_STEP <= WINDOW_BELOW && low >= WINDOW_STEP &&
-           memory_read(mem, low - WINDOW_STEP, bytes + WINDOW_BELOW - (begin - low) - WINDOW_STEP,
-                       WINDOW_STEP))
-        low -= WINDOW_STEP;
-    t->len = (size_t)(begin - low) + above;
-    memmove(bytes, bytes + WINDOW_BELOW - (begin - low), t->len);
+    if (!memory_read(mem, low, bytes, len)) {
+        free(bytes);
+        return SYMBOLS_ERR_NOT_FOUND;
+    }
     t->bytes = bytes;
-    t->room = WINDOW_BELOW + WINDOW_ABOVE;
+    t->len = len;
     t->gva = low;
     t->token_table = (size_t)(at->table - low);
     t->token_index = (size_t)(at->index - low);
@@ -134,9 +140,15 @@ static int load_window(const struct symbols_memory *mem, const struct tokens *at
 /* Makes the window `len` bytes long, if so much is mapped. */
 static bool extend_window(const struct symbols_memory *mem, struct kallsyms_tables *t, size_t len)
 {
+    uint8_t *grown;
+
     if (len <= t->len)
         return true;
-    if (len > t->room || !memory_read(mem, t->gva + t->len, t->bytes + t->len, len - t->len))
+    grown = realloc(t->bytes, len);
+    if (grown == NULL)
+        return false;
+    t->bytes = grown;
+    if (!memory_read(mem, t->gva + t->len, grown + t->len, len - t->len))
         return false;
     t->len = len;
     return true;
@@ -327,19 +339,27 @@ static bool find_addresses(const struct symbols_memory *mem, struct kallsyms_tab
 
 /* --- the search --- */
 
-static int find_rest(const struct symbols_memory *mem, const struct tokens *at, unsigned word,
-                     struct kallsyms_tables *t)
+static int find_in_window(const struct symbols_memory *mem, const struct tokens *at, size_t below,
+                          unsigned word, struct kallsyms_tables *t)
 {
     uint32_t steps = STEPS_MAX;
     int status;
 
     *t = (struct kallsyms_tables){.word = word};
-    status = load_window(mem, at, t);
-    if (status == SYMBOLS_OK && !(t->len > 8 && find_names(t, &steps) && find_addresses(mem, t))) {
+    status = load_window(mem, at, below, t);
+    if (status == SYMBOLS_OK && !(find_names(t, &steps) && find_addresses(mem, t))) {
         kallsyms_tables_free(t);
         status = SYMBOLS_ERR_NOT_FOUND;
     }
     return status;
+}
+
+static int find_rest(const struct symbols_memory *mem, const struct tokens *at, unsigned word,
+                     struct kallsyms_tables *t)
+{
+    int status = find_in_window(mem, at, WINDOW_USUAL, word, t);
+
+    return status == SYMBOLS_ERR_NOT_FOUND ? find_in_window(mem, at, WINDOW_MOST, word, t) : status;
 }
 
 /* Looks at every token table in [begin, end). Few kernels have two. */

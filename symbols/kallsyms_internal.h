@@ -17,7 +17,7 @@
  */
 struct kallsyms_tables {
     uint8_t *bytes;
-    size_t len, room;
+    size_t len;
     uint64_t gva;  /* of bytes[0] */
     unsigned word; /* 4 or 8 */
     size_t token_table, token_index;

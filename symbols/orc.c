@@ -37,6 +37,9 @@ enum orc_register {
     REG_SP_INDIRECT = 9,
 };
 
+/* How entries number their types. */
+enum orc_version { ORC_VERSION_UNKNOWN, ORC_VERSION_OLD, ORC_VERSION_NEW };
+
 struct tables {
     uint8_t *ips, *entries;
     size_t count;
@@ -147,7 +150,7 @@ static int load_tables(const struct symbols_memory *mem, const struct orc_place 
     return status;
 }
 
-static void find_version(struct tables *t)
+static enum orc_version find_version(const struct tables *t)
 {
     size_t calls[2] = {0, 0};
 
@@ -159,7 +162,7 @@ static void find_version(struct tables *t)
             calls[1] += type_bits(flags) == 2;
         }
     }
-    t->new_types = calls[1] > calls[0];
+    return calls[1] > calls[0] ? ORC_VERSION_NEW : ORC_VERSION_OLD;
 }
 
 /* Of entries for one address the last one holds, and one that knows nothing is the first. */
@@ -217,35 +220,78 @@ static int write_frames(const struct tables *t, struct bytes *out)
     return out->failed ? SYMBOLS_ERR_NO_MEMORY : SYMBOLS_OK;
 }
 
-int orc_read_frames_at(const struct symbols_memory *mem, const struct orc_place *p,
-                       const struct symbol_table *guest, uint8_t **frames, size_t *len, char *err,
-                       size_t errlen)
+static bool place_fits(const struct orc_place *p)
+{
+    uint64_t count = (p->ip_end - p->ip_begin) / 4;
+
+    return p->ip_end > p->ip_begin && p->end > p->begin && count > 0 && count <= ENTRIES_MAX &&
+           count == (p->end - p->begin) / ENTRY_BYTES;
+}
+
+/* Appends the frames of one pair of tables. */
+static int append_frames(const struct symbols_memory *mem, const struct orc_place *p,
+                         const struct symbol_table *guest, enum orc_version *version,
+                         struct bytes *out)
 {
     struct tables t = {.guest = guest};
-    struct bytes out = {0};
-    int status;
+    int status = place_fits(p) ? load_tables(mem, p, &t) : SYMBOLS_ERR_DAMAGED;
 
-    if (p->ip_end <= p->ip_begin || p->end <= p->begin ||
-        (p->ip_end - p->ip_begin) / 4 != (p->end - p->begin) / ENTRY_BYTES ||
-        (p->ip_end - p->ip_begin) / 4 == 0 || (p->ip_end - p->ip_begin) / 4 > ENTRIES_MAX)
-        return symbols_error(SYMBOLS_ERR_DAMAGED, err, errlen,
-                             "the guest's two ORC tables do not fit each other");
-    status = load_tables(mem, p, &t);
     if (status == SYMBOLS_OK) {
-        find_version(&t);
-        status = write_frames(&t, &out);
+        if (*version == ORC_VERSION_UNKNOWN)
+            *version = find_version(&t);
+        t.new_types = *version == ORC_VERSION_NEW;
+        status = write_frames(&t, out);
     }
     free(t.ips);
     free(t.entries);
-    if (status < 0) {
+    return status;
+}
+
+static const char *reason(int status)
+{
+    switch (status) {
+    case SYMBOLS_ERR_NO_MEMORY: return "no memory for ORC tables";
+    case SYMBOLS_ERR_DAMAGED: return "the guest's two ORC tables do not fit each other";
+    default: return "the guest's ORC tables are not mapped";
+    }
+}
+
+int orc_read_frames_at(const struct symbols_memory *mem, const struct orc_place *places,
+                       size_t count, const struct symbol_table *guest, uint8_t **frames,
+                       size_t *len, char *err, size_t errlen)
+{
+    enum orc_version version = ORC_VERSION_UNKNOWN;
+    struct bytes out = {0};
+    int failed = SYMBOLS_ERR_NOT_FOUND;
+
+    for (size_t i = 0; i < count; i++) {
+        int status = places[i].ip_begin != 0 ? append_frames(mem, &places[i], guest, &version, &out)
+                                             : SYMBOLS_OK;
+
+        if (status < 0)
+            failed = status;
+        if (status == SYMBOLS_ERR_NO_MEMORY)
+            break;
+    }
+    if (failed == SYMBOLS_ERR_NO_MEMORY || out.len == 0) {
         bytes_fini(&out);
-        return symbols_error(status, err, errlen,
-                             status == SYMBOLS_ERR_NO_MEMORY ? "no memory for ORC tables"
-                                                             : "the guest's ORC tables are not "
-                                                               "mapped");
+        return symbols_error(failed, err, errlen, "%s", reason(failed));
     }
     *frames = out.data;
     *len = out.len;
+    return SYMBOLS_OK;
+}
+
+int orc_find_place(const struct symbol_table *guest, struct orc_place *place)
+{
+    struct orc_place p;
+
+    if (!symbol_table_address(guest, "__start_orc_unwind_ip", &p.ip_begin) ||
+        !symbol_table_address(guest, "__stop_orc_unwind_ip", &p.ip_end) ||
+        !symbol_table_address(guest, "__start_orc_unwind", &p.begin) ||
+        !symbol_table_address(guest, "__stop_orc_unwind", &p.end))
+        return SYMBOLS_ERR_NOT_FOUND;
+    *place = p;
     return SYMBOLS_OK;
 }
 
@@ -254,11 +300,8 @@ int orc_read_frames(const struct symbols_memory *mem, const struct symbol_table 
 {
     struct orc_place p;
 
-    if (!symbol_table_address(guest, "__start_orc_unwind_ip", &p.ip_begin) ||
-        !symbol_table_address(guest, "__stop_orc_unwind_ip", &p.ip_end) ||
-        !symbol_table_address(guest, "__start_orc_unwind", &p.begin) ||
-        !symbol_table_address(guest, "__stop_orc_unwind", &p.end))
+    if (orc_find_place(guest, &p) < 0)
         return symbols_error(SYMBOLS_ERR_NOT_FOUND, err, errlen,
                              "the guest's symbols name no ORC tables");
-    return orc_read_frames_at(mem, &p, guest, frames, len, err, errlen);
+    return orc_read_frames_at(mem, &p, 1, guest, frames, len, err, errlen);
 }

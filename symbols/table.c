@@ -164,6 +164,18 @@ int symbol_table_add(struct symbol_table *t, const char *name, size_t len, uint6
     return SYMBOLS_OK;
 }
 
+int symbol_table_append(struct symbol_table *t, const struct symbol_table *from)
+{
+    int status = SYMBOLS_OK;
+
+    for (size_t i = 0; i < from->count && status == SYMBOLS_OK; i++) {
+        const struct symbol *s = &from->entries[i].symbol;
+
+        status = symbol_table_add(t, s->name, strlen(s->name), s->address, s->size, s->type);
+    }
+    return status;
+}
+
 /* --- finishing --- */
 
 static int compare(const void *left, const void *right)

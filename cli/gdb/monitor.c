@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../option_values.h"
+#include "../numbers.h"
 #include "symbols.h"
 
 struct command {
@@ -48,31 +48,9 @@ static int help(struct monitor_call *call)
     return 0;
 }
 
-const char *monitor_commas(uint64_t n, char out[27])
-{
-    char digits[21];
-    int len = snprintf(digits, sizeof(digits), "%" PRIu64, n);
-    char *to = out;
-
-    for (int i = 0; i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0)
-            *to++ = ',';
-        *to++ = digits[i];
-    }
-    *to = '\0';
-    return out;
-}
-
 bool monitor_number(const struct monitor_call *call, const char *text, uint64_t *value)
 {
-    char digits[40];
-    size_t n = 0;
-
-    for (const char *p = text; *p != '\0' && n + 1 < sizeof(digits); p++)
-        if (*p != ',')
-            digits[n++] = *p;
-    digits[n] = '\0';
-    if (value_u64(digits, value))
+    if (number_parse(text, value))
         return true;
     return guest_symbols_find(call->s->symbols, text[0] == '&' ? text + 1 : text, value);
 }

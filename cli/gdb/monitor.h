@@ -25,7 +25,5 @@ monitor_fn monitor_info_tlb, monitor_info_mem, monitor_xp, monitor_x; /* monitor
 
 /* A number: decimal with or without commas, 0x..., or a symbol of the guest. False: none. */
 bool monitor_number(const struct monitor_call *call, const char *text, uint64_t *value);
-/* "1,234" with commas; `out` holds 27. */
-const char *monitor_commas(uint64_t n, char out[27]);
 
 #endif

@@ -12,6 +12,7 @@
 #include <emu/registers.h>
 #include <replay/describe.h>
 
+#include "../numbers.h"
 #include "symbols.h"
 
 #define EVENT_TEXT 192
@@ -22,13 +23,13 @@ static void print_place(struct monitor_call *call)
     const struct machine *m = s->m;
     struct moment now = machine_moment(m);
     uint64_t ns = clock_now_ns(&m->clock), second = NS_PER_SEC, length, rip = cpu_linear_rip(&m->cpus[0]);
-    char n[27], symbol[128];
+    char n[NUMBER_TEXT], symbol[128];
 
-    fprintf(call->out, "instruction %s", monitor_commas(now.icount, n));
+    fprintf(call->out, "instruction %s", number_text(now.icount, n));
     if (now.entries > 0)
         fprintf(call->out, "+%u", now.entries);
     if (s->timeline != NULL && timeline_length(s->timeline, &length))
-        fprintf(call->out, " of %s", monitor_commas(length, n));
+        fprintf(call->out, " of %s", number_text(length, n));
     fprintf(call->out, ", %" PRIu64 ".%09" PRIu64 " s, RIP %" PRIx64, ns / second,
             ns % second, rip);
     if (guest_symbols_describe(s->symbols, rip, symbol, sizeof(symbol)))
@@ -36,7 +37,7 @@ static void print_place(struct monitor_call *call)
     fputc('\n', call->out);
     if (s->timeline != NULL && timeline_is_branch(s->timeline))
         fprintf(call->out, "in a branch, live and unrecorded, from instruction %s on\n",
-                monitor_commas(timeline_branch_moment(s->timeline).icount, n));
+                number_text(timeline_branch_moment(s->timeline).icount, n));
 }
 
 int monitor_when(struct monitor_call *call)
@@ -131,13 +132,13 @@ int monitor_checkpoints(struct monitor_call *call)
     struct timeline_checkpoints c = timeline_checkpoints(call->s->timeline);
     uint64_t icount, here = call->s->m->clock.icount;
     size_t pages, shown = 0, step = c.count / 64 + 1;
-    char n[27];
+    char n[NUMBER_TEXT];
 
     fprintf(call->out, "%zu checkpoints, %zu MiB of %zu; %" PRIu64 " taken, %" PRIu64 " dropped\n",
             c.count, c.bytes >> 20, c.budget >> 20, c.taken, c.dropped);
     for (size_t i = 0; timeline_checkpoint_at(call->s->timeline, i, &icount, &pages); i += step, shown++)
         fprintf(call->out, "%c %20s  %zu pages\n", icount <= here ? ' ' : '>',
-                monitor_commas(icount, n), pages);
+                number_text(icount, n), pages);
     if (step > 1)
         fprintf(call->out, "(every %zuth shown)\n", step);
     return 0;
@@ -192,11 +193,11 @@ int monitor_last_write(struct monitor_call *call)
 
 static void print_event(struct monitor_call *call, const struct trace_event *ev)
 {
-    char text[EVENT_TEXT], n[27];
+    char text[EVENT_TEXT], n[NUMBER_TEXT];
 
     replay_describe_event(ev, text, sizeof(text));
     fprintf(call->out, "%c %20s  %s\n", ev->icount < call->s->m->clock.icount ? ' ' : '>',
-            monitor_commas(ev->icount, n), text);
+            number_text(ev->icount, n), text);
 }
 
 static bool is_of_interest(const struct trace_event *ev)

@@ -203,14 +203,16 @@ static struct pollfd stop_fd(void)
 static void wait_for_client(struct session *s, int timeout_ms)
 {
     struct pollfd fds[GDBSTUB_SERVER_FDS + 2];
-    size_t n = gdbstub_server_pollfds(s->server, fds);
+    size_t n = gdbstub_server_pollfds(s->server, fds), owner;
 
     fds[n++] = stop_fd();
-    fds[n++] = (struct pollfd){.fd = s->options.client_pipe != 0 ? s->options.client_pipe : -1};
+    owner = n;
+    if (s->options.owner_fd > 0)
+        fds[n++] = (struct pollfd){.fd = s->options.owner_fd};
     poll(fds, (nfds_t)n, timeout_ms);
-    if (fds[n - 1].revents & POLLERR)
-        s->killed = true;
     listen_in(s, 0);
+    if (n > owner && (fds[owner].revents & (POLLERR | POLLHUP)))
+        s->killed = true;
 }
 
 int session_replay(struct session *s)

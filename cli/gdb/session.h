@@ -31,7 +31,7 @@ struct session_options {
     const char *vmlinux;       /* NULL: symbols come from the guest's own tables, if it has any */
     const char *modules;       /* folder of .ko files; NULL: none */
     bool until_client_leaves;  /* a replay ends with its first client, */
-    int client_pipe;           /* or when nobody reads from this any more, from where that was to come; 0: none */
+    int owner_fd;              /* or when the other end of this pipe is closed; 0: none */
     bool stopped;              /* live: wait for a client before the first instruction (-S) */
     bool sandboxed;            /* the process will be in its sandbox: a socket's path stays behind */
 };

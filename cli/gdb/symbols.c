@@ -20,6 +20,7 @@
 #include <symbols/elf_image.h>
 #include <symbols/kallsyms.h>
 #include <symbols/kernel.h>
+#include <symbols/modules.h>
 #include <symbols/orc.h>
 
 #include "session_internal.h"
@@ -27,7 +28,7 @@
 #define KERNEL_IMAGE_FILE "/deja/kernel"
 
 struct guest_symbols {
-    const char *modules;
+    struct module_files *modules;  /* where the user has files of modules; NULL: nowhere */
     /* the user's vmlinux */
     char *vmlinux_path;            /* absolute; NULL: none */
     uint8_t *vmlinux_data;
@@ -45,6 +46,9 @@ struct guest_symbols {
     uint8_t *made;                 /* an ELF file of them */
     size_t made_len;
     uint64_t seen_lstar, seen_idt; /* at the last look that found nothing */
+    /* its modules, where their files are at hand */
+    char *libraries;
+    bool modules_warned;
 };
 
 /* --- what the user named --- */
@@ -96,12 +100,15 @@ struct guest_symbols *guest_symbols_create(const char *vmlinux, const char *modu
         snprintf(err, errlen, "out of memory");
         return NULL;
     }
-    g->modules = modules;
-    if (vmlinux != NULL && open_vmlinux(g, vmlinux, err, errlen) != 0) {
-        guest_symbols_destroy(g);
-        return NULL;
-    }
+    if (vmlinux != NULL && open_vmlinux(g, vmlinux, err, errlen) != 0)
+        goto fail;
+    if (modules != NULL && (g->modules = module_files_scan(modules, err, errlen)) == NULL)
+        goto fail;
     return g;
+
+fail:
+    guest_symbols_destroy(g);
+    return NULL;
 }
 
 void guest_symbols_destroy(struct guest_symbols *g)
@@ -116,6 +123,8 @@ void guest_symbols_destroy(struct guest_symbols *g)
         munmap(g->vmlinux_data, g->vmlinux_len);
     free(g->vmlinux_path);
     free(g->made);
+    free(g->libraries);
+    module_files_destroy(g->modules);
     free(g);
 }
 
@@ -144,33 +153,76 @@ static void look_at_image(struct guest_symbols *g, const struct machine *m)
     elf_file_close(file);
 }
 
-static void make_file(struct guest_symbols *g, const struct symbols_memory *mem, unsigned bits)
+/* Call frames of the kernel and of its modules. *frames is NULL when there are none. */
+static void read_frames(struct guest_symbols *g, const struct symbols_memory *mem,
+                        const struct module_list *list, uint8_t **frames, size_t *len)
 {
-    struct elf_image_options o = {.struct_size = sizeof(o), .bits = bits};
-    uint8_t *frames = NULL;
+    size_t count = list == NULL ? 0 : list->count, n = 0;
+    struct orc_place *places = calloc(count + 1, sizeof(*places));
     char err[256];
 
-    if (orc_read_frames(mem, g->guest, &frames, &o.debug_frame_len, err, sizeof(err)) == SYMBOLS_OK)
-        o.debug_frame = frames;
-    else
-        o.debug_frame_len = 0;
+    *frames = NULL;
+    *len = 0;
+    if (places == NULL)
+        return;
+    if (orc_find_place(g->guest, &places[0]) == SYMBOLS_OK) {
+        n = 1;
+        for (size_t i = 0; i < count; i++)
+            if (list->modules[i].orc.end != 0)
+                places[n++] = list->modules[i].orc;
+    }
+    if (n > 0 &&
+        orc_read_frames_at(mem, places, n, g->guest, frames, len, err, sizeof(err)) != SYMBOLS_OK)
+        *frames = NULL;
+    free(places);
+}
+
+static void make_file(struct guest_symbols *g, const struct symbols_memory *mem,
+                      const struct module_list *list, unsigned bits)
+{
+    struct elf_image_options o = {.struct_size = sizeof(o), .bits = bits};
+    uint8_t *frames;
+    char err[256];
+
+    read_frames(g, mem, list, &frames, &o.debug_frame_len);
+    o.debug_frame = frames;
     if (elf_image_build(g->guest, &o, &g->made, &g->made_len, err, sizeof(err)) != SYMBOLS_OK)
         g->made = NULL;
     free(frames);
+}
+
+/* The symbols of modules join the kernel's. */
+static void add_modules(struct guest_symbols *g, const struct symbols_memory *mem,
+                        const struct module_list *list)
+{
+    struct symbol_table *all = symbol_table_create();
+
+    if (all == NULL || symbol_table_append(all, g->guest) != SYMBOLS_OK ||
+        modules_add_symbols(mem, list, all) != SYMBOLS_OK || symbol_table_finish(all) != SYMBOLS_OK) {
+        symbol_table_destroy(all);
+        return;
+    }
+    symbol_table_destroy(g->guest);
+    g->guest = all;
 }
 
 /* The tables of a running Linux kernel. Looked for again only when the CPU was set up anew since. */
 static void look_at_kallsyms(struct guest_symbols *g, const struct symbols_memory *mem,
                              const struct symbols_hints *hints)
 {
+    struct module_list *list = NULL;
     char err[256];
 
     if (g->guest != NULL || (hints->lstar == g->seen_lstar && hints->idt_base == g->seen_idt))
         return;
     g->seen_lstar = hints->lstar;
     g->seen_idt = hints->idt_base;
-    if (kallsyms_read(mem, hints, &g->guest, NULL, err, sizeof(err)) == SYMBOLS_OK)
-        make_file(g, mem, hints->long_mode ? 64 : 32);
+    if (kallsyms_read(mem, hints, &g->guest, NULL, err, sizeof(err)) != SYMBOLS_OK)
+        return;
+    if (modules_read(mem, g->guest, &list, err, sizeof(err)) == SYMBOLS_OK)
+        add_modules(g, mem, list);
+    make_file(g, mem, list, hints->long_mode ? 64 : 32);
+    module_list_destroy(list);
 }
 
 static void place_vmlinux(struct guest_symbols *g, const struct symbols_memory *mem,
@@ -188,6 +240,31 @@ static void place_vmlinux(struct guest_symbols *g, const struct symbols_memory *
         g->warned = true;
         warn(opaque, err);
     }
+}
+
+/* The modules that are loaded now, by the kernel's list. */
+static void look_at_modules(struct guest_symbols *g, const struct symbols_memory *mem,
+                            void (*warn)(void *opaque, const char *text), void *opaque)
+{
+    char err[256], warning[256] = "", *xml;
+    struct module_list *list;
+
+    if (g->modules == NULL || g->guest == NULL)
+        return;
+    if (modules_read(mem, g->guest, &list, err, sizeof(err)) != SYMBOLS_OK)
+        return;
+    if (modules_library_list(list, g->modules, &xml, warning, sizeof(warning), err, sizeof(err)) ==
+        SYMBOLS_OK) {
+        free(g->libraries);
+        g->libraries = xml;
+    } else {
+        snprintf(warning, sizeof(warning), "%.200s", err);
+    }
+    if (warning[0] != '\0' && !g->modules_warned) {
+        g->modules_warned = true;
+        warn(opaque, warning);
+    }
+    module_list_destroy(list);
 }
 
 void guest_symbols_look(struct guest_symbols *g, const struct session *s,
@@ -212,6 +289,7 @@ void guest_symbols_look(struct guest_symbols *g, const struct session *s,
     look_at_kallsyms(g, &mem, &hints);
     if (g->vmlinux != NULL && !g->placed)
         place_vmlinux(g, &mem, &hints, warn, opaque);
+    look_at_modules(g, &mem, warn, opaque);
 }
 
 /* --- what gdb is told --- */
@@ -235,8 +313,7 @@ const char *guest_symbols_exec_file(const struct guest_symbols *g)
 
 const char *guest_symbols_libraries(const struct guest_symbols *g)
 {
-    (void)g;
-    return "<library-list></library-list>";
+    return g->libraries != NULL ? g->libraries : "<library-list></library-list>";
 }
 
 const uint8_t *guest_symbols_file(const struct guest_symbols *g, const char *path, size_t *len)

@@ -12,7 +12,7 @@
  * access that hits demands that its instruction is alone in its block, like one that reaches a device;
  * the engine then returns right after it.
  *
- * Invariants: 1. `exec` and `exec_map` are derived from `points`. 2. Nothing in here is part of the
+ * Invariants: 1. During a run `exec`, `exec_map` and `linear_watch` are what `points` say. 2. Nothing in here is part of the
  * machine's state: hits are noted, never acted on by the guest.
  */
 #include "debugger.h"
@@ -59,26 +59,6 @@ static struct debug_point *find_point(const struct debugger *d, const struct deb
     return NULL;
 }
 
-/* Insertion sort: there are few, and they come one at a time. */
-static void derive_exec(struct debugger *d)
-{
-    size_t i, at;
-
-    d->nexec = 0;
-    memset(d->exec_map, 0, sizeof(d->exec_map));
-    for (i = 0; i < d->npoints; i++) {
-        uint64_t address = d->points[i].address;
-
-        if (d->points[i].kind != DEBUG_EXEC)
-            continue;
-        for (at = d->nexec; at > 0 && d->exec[at - 1] > address; at--)
-            d->exec[at] = d->exec[at - 1];
-        d->exec[at] = address;
-        d->nexec++;
-        d->exec_map[(address & PAGE_OFFSET_MASK) >> 6] |= 1ULL << (address & 63);
-    }
-}
-
 static void flag_pages(struct machine *m, const struct debug_point *point, bool watched)
 {
     uint64_t gpa = point->address & ~PAGE_OFFSET_MASK, page;
@@ -94,35 +74,19 @@ static void flag_pages(struct machine *m, const struct debug_point *point, bool 
     }
 }
 
-/* After `point` was added or removed. */
-static void points_changed(struct machine *m, const struct debug_point *point)
+/* `point` was added or removed. */
+static void points_changed(struct debugger *d, const struct debug_point *point)
 {
-    struct debugger *d = m->debugger;
-    unsigned i;
-    size_t k;
-
-    d->linear_watch = false;
-    for (k = 0; k < d->npoints; k++) {
-        if (d->points[k].kind == DEBUG_WRITE_PHYSICAL)
-            flag_pages(m, &d->points[k], true);
-        else if (d->points[k].kind != DEBUG_EXEC)
-            d->linear_watch = true;
-    }
     if (point->kind == DEBUG_EXEC)
-        derive_exec(d);
-    for (i = 0; i < m->ncpus; i++) {
-        if (point->kind == DEBUG_EXEC)
-            blocks_forget_jumps(&m->cpus[i]);
-        else if (point->kind != DEBUG_WRITE_PHYSICAL)
-            cpu_debug_changed(&m->cpus[i]);
-    }
+        d->exec_stale = true;
+    else if (point->kind != DEBUG_WRITE_PHYSICAL)
+        d->watch_stale = true;
 }
 
 static int make_room(struct debugger *d)
 {
     size_t capacity = d->capacity == 0 ? 16 : 2 * d->capacity;
     struct debug_point *points;
-    uint64_t *exec;
 
     if (d->npoints < d->capacity)
         return 0;
@@ -130,10 +94,6 @@ static int make_room(struct debugger *d)
     if (points == NULL)
         return -1;
     d->points = points;
-    exec = realloc(d->exec, capacity * sizeof(*exec));
-    if (exec == NULL)
-        return -1;
-    d->exec = exec;
     d->capacity = capacity;
     return 0;
 }
@@ -150,7 +110,9 @@ int machine_debug_insert(struct machine *m, const struct debug_point *point)
     if (make_room(d) != 0)
         return -1;
     d->points[d->npoints++] = *point;
-    points_changed(m, point);
+    if (point->kind == DEBUG_WRITE_PHYSICAL)
+        flag_pages(m, point, true);
+    points_changed(d, point);
     return 0;
 }
 
@@ -158,14 +120,19 @@ void machine_debug_remove(struct machine *m, const struct debug_point *point)
 {
     struct debugger *d = m->debugger;
     struct debug_point *found = find_point(d, point), removed;
+    size_t i;
 
     if (found == NULL)
         return;
     removed = *found;
     *found = d->points[--d->npoints];
-    if (removed.kind == DEBUG_WRITE_PHYSICAL)
-        flag_pages(m, &removed, false);
-    points_changed(m, &removed);
+    points_changed(d, &removed);
+    if (removed.kind != DEBUG_WRITE_PHYSICAL)
+        return;
+    flag_pages(m, &removed, false);
+    for (i = 0; i < d->npoints; i++) /* pages that others share */
+        if (d->points[i].kind == DEBUG_WRITE_PHYSICAL)
+            flag_pages(m, &d->points[i], true);
 }
 
 void machine_debug_clear(struct machine *m)
@@ -176,6 +143,78 @@ void machine_debug_clear(struct machine *m)
         machine_debug_remove(m, &last);
     }
     m->debugger->pass.icount = UINT64_MAX;
+}
+
+/* --- making them known to the engine --- */
+
+/* The addresses of all breakpoints, ascending, in `out`; how many. */
+static size_t sorted_exec(const struct debugger *d, uint64_t *out)
+{
+    size_t n = 0, i, at;
+
+    for (i = 0; i < d->npoints; i++) {
+        if (d->points[i].kind != DEBUG_EXEC)
+            continue;
+        for (at = n; at > 0 && out[at - 1] > d->points[i].address; at--)
+            out[at] = out[at - 1];
+        out[at] = d->points[i].address;
+        n++;
+    }
+    return n;
+}
+
+static void map_exec(struct debugger *d)
+{
+    size_t i;
+
+    memset(d->exec_map, 0, sizeof(d->exec_map));
+    for (i = 0; i < d->nexec; i++)
+        d->exec_map[(d->exec[i] & PAGE_OFFSET_MASK) >> 6] |= 1ULL << (d->exec[i] & 63);
+}
+
+/* Points are taken away and put back around every stop: often nothing has changed in the end. */
+static int refresh_exec(struct machine *m)
+{
+    struct debugger *d = m->debugger;
+    uint64_t *exec = malloc((d->npoints + 1) * sizeof(*exec));
+    size_t n;
+    unsigned i;
+
+    if (exec == NULL)
+        return -1;
+    n = sorted_exec(d, exec);
+    d->exec_stale = false;
+    if (n == d->nexec && memcmp(exec, d->exec, n * sizeof(*exec)) == 0) {
+        free(exec);
+        return 0;
+    }
+    free(d->exec);
+    d->exec = exec;
+    d->nexec = n;
+    map_exec(d);
+    for (i = 0; i < m->ncpus; i++)
+        blocks_forget_jumps(&m->cpus[i]);
+    return 0;
+}
+
+static void refresh_watch(struct machine *m)
+{
+    struct debugger *d = m->debugger;
+    size_t k;
+    unsigned i;
+
+    d->watch_stale = d->linear_watch = false;
+    for (k = 0; k < d->npoints; k++)
+        d->linear_watch |= d->points[k].kind != DEBUG_EXEC && d->points[k].kind != DEBUG_WRITE_PHYSICAL;
+    for (i = 0; i < m->ncpus; i++)
+        cpu_debug_changed(&m->cpus[i]);
+}
+
+int debugger_refresh(struct machine *m)
+{
+    if (m->debugger->watch_stale)
+        refresh_watch(m);
+    return m->debugger->exec_stale ? refresh_exec(m) : 0;
 }
 
 const struct debug_hit *machine_debug_hits(const struct machine *m, size_t *n)

@@ -10,7 +10,8 @@
 struct debugger {
     struct debug_point *points; /* all of them, in order of insertion */
     size_t npoints, capacity;
-    uint64_t *exec;             /* addresses of the DEBUG_EXEC ones, ascending */
+    bool exec_stale, watch_stale; /* points came or went since the last run */
+    uint64_t *exec;             /* addresses of the DEBUG_EXEC ones, ascending, as of the last run */
     size_t nexec;
     uint64_t exec_map[PAGE_BYTES / 64]; /* a bit per offset in a page at which some lie */
     bool linear_watch;          /* there is a linear watchpoint */
@@ -21,6 +22,9 @@ struct debugger {
 
 struct debugger *debugger_create(void); /* NULL: out of memory */
 void debugger_destroy(struct debugger *d);
+
+/* Before a run: the engine comes to know of the points as they are now. 0, or -1: out of memory. */
+int debugger_refresh(struct machine *m);
 
 /* Whether blocks of this linear page must look before each instruction. */
 bool debugger_page_has_exec(const struct debugger *d, uint64_t linear);

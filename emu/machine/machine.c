@@ -382,6 +382,7 @@ enum machine_stop machine_run_to(struct machine *m, struct moment until)
     struct cpu *cpu = &m->cpus[0];
 
     debugger_forget_hits(m->debugger);
+    debugger_refresh(m); /* without memory for it, breakpoints stay as they were */
     for (;;) {
         clock_run_due(&m->clock);
         take_inputs(m);

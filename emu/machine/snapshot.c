@@ -3,6 +3,9 @@
 #include <emu/snapshot.h>
 
 #include <stdbool.h>
+#include <string.h>
+
+#include <xxhash.h>
 
 #include <emu/cpu.h>
 #include <emu/machine.h>
@@ -36,6 +39,33 @@ size_t machine_snapshot_bytes(const struct machine *m)
     for (i = 0; i < m->nparts; i++)
         size += state_saved_size(m->parts[i].desc);
     return size;
+}
+
+/* Names, versions and the fields' places in the saved form. */
+static uint64_t form_of(const struct state_desc *desc, uint64_t seed)
+{
+    uint64_t numbers[4];
+
+    for (size_t i = 0; i < desc->nfields; i++) {
+        const struct field *f = &desc->fields[i];
+
+        numbers[0] = seed;
+        numbers[1] = f->count;
+        numbers[2] = (uint64_t)f->type;
+        numbers[3] = f->type == FIELD_STRUCT ? form_of(f->sub, seed) : 0;
+        seed = XXH3_64bits_withSeed(f->name, strlen(f->name),
+                                    XXH3_64bits(numbers, sizeof(numbers)));
+    }
+    return XXH3_64bits_withSeed(desc->name, strlen(desc->name), seed + desc->version);
+}
+
+uint64_t machine_snapshot_form(const struct machine *m)
+{
+    uint64_t form = form_of(&cpu_marks, form_of(&machine_marks, m->ncpus));
+
+    for (unsigned i = 0; i < m->nparts; i++)
+        form = form_of(m->parts[i].desc, form);
+    return form;
 }
 
 static uint8_t *save(const struct state_desc *desc, const void *obj, uint8_t *out)

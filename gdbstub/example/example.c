@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A toy computer for gdb: six i386 instructions, 4 KiB of memory, and a copy of all that from before
- * each step, by which it also runs backwards. With the library installed:
+ * A toy computer for gdb: six i386 instructions, 4 KiB of memory, and a copy of all that from
+ * before each step, by which it also runs backwards. With the library installed:
  *     cc example.c -o example $(pkg-config --cflags --libs gdbstub)
  *     ./example tcp:1234 &
  *     gdb -ex 'target remote :1234'          or: gdb -ex 'target remote | ./example stdio'
- * Try: display/i $pc, stepi, watch *(int *)0x200, continue, reverse-stepi, break *0x10b if $ecx == 2.
+ * Try: display/i $pc, stepi, watch *(int *)0x200, continue, reverse-stepi, break *0x10b if $ecx==2
  */
 #include <stdio.h>
 #include <string.h>
@@ -137,13 +137,11 @@ int main(int argc, char **argv)
     struct gdbstub *s = gdbstub_create(&target, NULL);
     struct gdbstub_server *v = s ? gdbstub_server_open(address, s, err, sizeof(err)) : NULL;
     struct gdbstub_stop stop;
-    if (!v)
-        return fprintf(stderr, "%s\n", err), 1;
-    fprintf(stderr, "target remote %s\n", gdbstub_server_address(v));
-    while (!(gdbstub_server_poll(v, gdbstub_running(s) ? 0 : -1) & GDBSTUB_SERVER_ENDED))
+    fprintf(stderr, v ? "target remote %s\n" : "%s\n", v ? gdbstub_server_address(v) : err);
+    while (v && !(gdbstub_server_poll(v, gdbstub_running(s) ? 0 : -1) & GDBSTUB_SERVER_ENDED))
         if (gdbstub_running(s) && run(s, &stop))
             gdbstub_stopped(s, &stop);
     gdbstub_server_close(v);
     gdbstub_destroy(s);
-    return 0;
+    return !v;
 }

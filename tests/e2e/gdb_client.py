@@ -20,9 +20,6 @@ import time
 import common
 from common import Case
 
-# Options for a server on a Unix socket. Its sandbox kills it when it removes the socket at its end.
-UNIX_SOCKET_OPTIONS = ["-sandbox", "off"]
-
 SWITCH = os.environ.get("DEJA_TEST_SWITCH", "")
 PROBE = os.environ.get("DEJA_TEST_PROBE", "")
 DEMO = os.environ.get("DEJA_TEST_DEMO", "")

@@ -24,6 +24,10 @@ for word in $(cat /proc/cmdline); do
     guest.panic) echo c > /proc/sysrq-trigger ;;
     guest.kaslr) head -n 2000 /proc/kallsyms | grep -w _text; poweroff -f ;;
     guest.kallsyms) cat /proc/kallsyms; poweroff -f ;;
+    guest.sections) for s in /sys/module/*/sections/.??* /sys/module/*/sections/_*; do
+            [ -f $s ] && echo "$s $(cat $s)"
+        done
+        cat /proc/kallsyms | grep '\\['; poweroff -f ;;
     guest.work) seq 1 20000 | md5sum; dmesg | md5sum; poweroff -f ;;
     esac
 done

@@ -319,7 +319,7 @@ class Sandbox(Case):
     def test_forbidden_call_kills_and_is_named(self):
         if os.environ.get("DEJA_TEST_SANITIZED") == "1":
             self.skipTest("built with a sanitizer: runs without the filter")
-        commands = ["set confirm off", "handle SIGSYS nostop noprint pass", "break run_machine",
+        commands = ["set confirm off", "handle SIGSYS nostop noprint pass", "break live_run_to",
                     f"run run -kernel {echo_guest()} < /dev/null",
                     'print (int)open("/etc/passwd", 0)']
         result = subprocess.run(["gdb", "-q", "-nx", "-batch", common.DEJA] +

@@ -4,8 +4,10 @@
 import lzma
 import os
 import re
+import shutil
 import struct
 import subprocess
+from xml.etree import ElementTree
 
 import common
 from common import Case, deja, linux
@@ -58,7 +60,7 @@ class SymbolCase(Case):
 
     def dump(self, *args):
         status, out, errors = dump(*args)
-        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(status, 0, errors)
         return out
 
 
@@ -190,6 +192,66 @@ class Backtrace(SymbolCase):
                 entered += 1
                 self.assertNotRegex(out, "corrupt|Cannot access")
         self.assertGreater(entered, count // 2)
+
+
+class Modules(SymbolCase):
+    SECTION = re.compile(r"^/sys/module/(\w+)/sections/(\S+) (0x[0-9a-f]+)", re.M)
+
+    def check(self, flavour):
+        """What sysfs and /proc/kallsyms say in the guest is the oracle."""
+        trace, printed = self.record(flavour, f"guest.pvpanic={flavour} guest.sections", 1)
+        folder = self.path("modules")
+        os.mkdir(folder)
+        guests = fetch_guests.ensure(common.FOLDER)
+        for name in ("pvpanic", "pvpanic-mmio"):
+            shutil.copy(guests[f"{name}-{flavour}"], os.path.join(folder, name + ".ko"))
+        status, out, errors = dump(trace, "modules", "kallsyms", "libraries", folder)
+        self.assertEqual(status, 0, errors)
+        self.assertNotIn("warning", errors)
+        expected = self.SECTION.findall(printed)
+        self.assertGreater(len(expected), 30)
+        self.assertEqual(sorted(re.findall(r"^section (\S+) (\S+) (\S+)", out, re.M)), sorted(expected))
+        symbols = re.findall(r"^([0-9a-f]{16}) (\w) (\S+)\s\[pvpanic\w*\]", printed, re.M)
+        self.assertGreater(len(symbols), 20)
+        for symbol in symbols:
+            self.assertIn(" ".join(symbol) + "\n", out)
+        self.check_libraries(out[out.index("<library-list>"):], folder, expected)
+
+    def check_libraries(self, xml, folder, expected):
+        """An address for each allocated section of each file, and the right one for .text."""
+        for library in ElementTree.fromstring(xml).iter("library"):
+            path = library.get("name")
+            self.assertTrue(path.startswith(folder))
+            table = subprocess.run(["readelf", "-SW", path], stdout=subprocess.PIPE, check=True)
+            names = [name for name, flags in
+                     re.findall(r"\] (\S+) +[A-Z_]+ +[0-9a-f]{16} \w+ \w+ \w+ +([A-Za-z]*) +\d",
+                                table.stdout.decode()) if "A" in flags]
+            found = dict(zip(names, (s.get("address") for s in library)))
+            self.assertEqual(len(names), len(library))
+            module = os.path.basename(path)[:-3].replace("-", "_")
+            for name, section, address in expected:
+                if name == module and section in found and not section.startswith(".init"):
+                    self.assertEqual(found[section], re.sub("^0x0+", "0x", address), section)
+
+    def test_cloud(self):
+        self.check("cloud")
+
+    def test_amd64(self):
+        self.check("amd64")
+
+    def test_backtrace(self):
+        """Through a module, with no file of it."""
+        trace, _ = self.record("cloud", "guest.pvpanic=cloud guest.panic", status=3)
+        length = int(re.search(r"length: +(\d+)", deja("info", trace, stdin=None).stdout.decode())[1])
+        _, out, _ = dump(trace, "modules", "kallsyms")
+        address = re.search(r"^([0-9a-f]+) t pvpanic_panic_notify$", out, re.M)[1]
+        elf, core = self.path("elf"), self.path("core")
+        status, _, errors = dump(trace, "--until", str(length * 97 // 100), "seek", address, "step", "12",
+                                 "modules", "elf", elf, "core", core)
+        self.assertEqual(status, 0, errors)
+        out = gdb([elf, core], "bt")
+        self.assertRegex(out, r"(?s)#0 .* pvpanic_panic_notify \(\).*#1 .* atomic_notifier_call_chain"
+                              r" \(\).*#2 .* panic \(\).* entry_SYSCALL_64_after_hwframe")
 
 
 if __name__ == "__main__":

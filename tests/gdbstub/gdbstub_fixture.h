@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A target of the tests that remembers what it was asked for, and a client that checks the framing of
- * what it gets.
+ * A target of the tests that remembers what it was asked for, and a client that checks the framing
+ * of what it gets.
  */
 #ifndef TESTS_GDBSTUB_FIXTURE_H
 #define TESTS_GDBSTUB_FIXTURE_H
@@ -64,8 +64,8 @@ void give_bytes(const void *bytes, size_t len);
 /* What the session has for the client, as it is; taken from it. */
 const char *taken(void);
 
-/* A packet is sent, "+" and one packet in reply are expected: its content, without escapes. With "" for
- * no reply at all, ask_for_nothing. In no-ack mode there is no "+". */
+/* A packet is sent, "+" and one packet in reply are expected: its content, without escapes. With ""
+ * for no reply at all, ask_for_nothing. In no-ack mode there is no "+". */
 const char *ask(const char *packet);
 const char *ask_bytes(const void *packet, size_t len);
 void ask_for_nothing(const char *packet);

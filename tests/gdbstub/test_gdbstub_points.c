@@ -91,10 +91,25 @@ static void client_that_goes_takes_its_points_along(void **state)
 
 static void wrong_points_are_errors(void **state)
 {
-    static const char *const wrong[] = {
-        "Z", "Z0", "Z5,1000,1", "Z0,1000", "Z0,1000,", "Z0,,1", "Z0,1000,1x", "Z2,1000,0", "Z2,ffffffffffffffff,2",
-        "Z0,1000,1;X", "Z0,1000,1;X3", "Z0,1000,1;X3,", "Z0,1000,1;X3,2200", "Z0,1000,1;X3,22002x",
-        "Z0,1000,1;X3,2200277", "Z0,1000,1;Y3,220027", "Z0,1000,1;X8000000000000000,22", "z0,1000,1;X1,27", "z9,1,1"};
+    static const char *const wrong[] = {"Z",
+                                        "Z0",
+                                        "Z5,1000,1",
+                                        "Z0,1000",
+                                        "Z0,1000,",
+                                        "Z0,,1",
+                                        "Z0,1000,1x",
+                                        "Z2,1000,0",
+                                        "Z2,ffffffffffffffff,2",
+                                        "Z0,1000,1;X",
+                                        "Z0,1000,1;X3",
+                                        "Z0,1000,1;X3,",
+                                        "Z0,1000,1;X3,2200",
+                                        "Z0,1000,1;X3,22002x",
+                                        "Z0,1000,1;X3,2200277",
+                                        "Z0,1000,1;Y3,220027",
+                                        "Z0,1000,1;X8000000000000000,22",
+                                        "z0,1000,1;X1,27",
+                                        "z9,1,1"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
@@ -203,40 +218,41 @@ static void commands_are_left_to_the_client(void **state)
 
 /* ---- agent expressions ---- */
 
-/* Whether the code's result equals `want`: the code is put before "const64 want, equal, end". */
-static void gives(const char *code, uint64_t want)
+static void set_condition(const char *code, const char *rest)
 {
     char packet[512];
 
-    snprintf(packet, sizeof(packet), "Z0,1000,1;X%zx,%s25%016llx130e27", strlen(code) / 2 + 12, code,
-             (unsigned long long)want);
+    sprintf(packet, "Z0,1000,1;X%zx,", (strlen(code) + strlen(rest)) / 2);
+    strcat(packet, code);
+    strcat(packet, rest);
     assert_string_equal(ask(packet), "OK");
+}
+
+/* "const64 want, equal, log_not, end" makes zero of the right result, and one of another. */
+static void gives(const char *code, uint64_t want)
+{
+    char rest[64];
+
+    sprintf(rest, "25%016llx130e27", (unsigned long long)want);
+    set_condition(code, rest);
     if (stops())
         fail_msg("%s is not %llx", code, (unsigned long long)want);
-    /* And not by chance: with another value it stops. */
-    snprintf(packet, sizeof(packet), "Z0,1000,1;X%zx,%s25%016llx130e27", strlen(code) / 2 + 12, code,
-             (unsigned long long)want + 1);
-    ask(packet);
+    sprintf(rest, "25%016llx130e27", (unsigned long long)want + 1);
+    set_condition(code, rest);
     assert_true(stops());
 }
 
 /* The code leaves zero, if it can be evaluated; so that only what cannot be stops. */
 static void faults(const char *code)
 {
-    char packet[512];
-
-    snprintf(packet, sizeof(packet), "Z0,1000,1;X%zx,%s", strlen(code) / 2, code);
-    assert_string_equal(ask(packet), "OK");
+    set_condition(code, "");
     if (!stops())
         fail_msg("%s can be evaluated", code);
 }
 
 static void gives_zero(const char *code)
 {
-    char packet[512];
-
-    snprintf(packet, sizeof(packet), "Z0,1000,1;X%zx,%s", strlen(code) / 2, code);
-    assert_string_equal(ask(packet), "OK");
+    set_condition(code, "");
     if (stops())
         fail_msg("%s stops", code);
 }
@@ -363,7 +379,7 @@ static void registers_are_unsigned(void **state)
     gives("260002", 0xffffffff);
     gives("260004", 0xffff);
     gives("260005", UINT64_MAX); /* not in g, but a register */
-    faults("260003220027");       /* 16 bytes */
+    faults("260003220027");      /* 16 bytes */
     faults("260006220027");
     faults("26ffff220027");
     fake.unavailable[0] = true;
@@ -386,7 +402,11 @@ static void orders(const char *code, uint64_t want)
     /* c, then b * 10, then a * 100, by swaps only of neighbours that are known to work */
     char program[256];
 
-    snprintf(program, sizeof(program), "220122022203%s" "2b220a0402" "2b22640402", code);
+    snprintf(program, sizeof(program),
+             "220122022203%s"
+             "2b220a0402"
+             "2b22640402",
+             code);
     gives(program, want);
 }
 
@@ -394,18 +414,25 @@ static void stack_items_change_places(void **state)
 {
     (void)state;
     orders("", 123);
-    orders("2b", 132);       /* swap */
-    orders("33", 312);       /* rot: a b c gives c a b */
-    orders("29" "28", 122);  /* pop, dup */
-    orders("29" "3201", 121); /* pop, pick 1 */
-    gives("22012202" "3200", 2);
+    orders("2b", 132); /* swap */
+    orders("33", 312); /* rot: a b c gives c a b */
+    orders("29"
+           "28",
+           122); /* pop, dup */
+    orders("29"
+           "3201",
+           121); /* pop, pick 1 */
+    gives("22012202"
+          "3200",
+          2);
 }
 
 static void stack_underrun_cannot_be_evaluated(void **state)
 {
-    static const char *const codes[] = {"27", "29220027", "28220027", "2b220027", "22002b220027", "33220027",
-                                        "2200220033220027", "3200220027", "22003201220027", "02220027", "220002220027",
-                                        "0e220027", "17220027", "20000422002727", "1608220027"};
+    static const char *const codes[] = {
+        "27",           "29220027",         "28220027",   "2b220027",       "22002b220027",
+        "33220027",     "2200220033220027", "3200220027", "22003201220027", "02220027",
+        "220002220027", "0e220027",         "17220027",   "20000422002727", "1608220027"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
@@ -415,20 +442,35 @@ static void stack_underrun_cannot_be_evaluated(void **state)
 static void stack_overrun_cannot_be_evaluated(void **state)
 {
     (void)state;
-    faults("2200" "210000"); /* pushes for ever */
-    faults("2200" "28" "210002");
+    faults("2200"
+           "210000"); /* pushes for ever */
+    faults("2200"
+           "28"
+           "210002");
 }
 
 static void jumps(void **state)
 {
     (void)state;
-    gives_zero("210006" "220127" "220027");
-    gives_zero("2201200008" "220127" "220027");
-    gives_zero("2200200008" "220027" "220127");
+    gives_zero("210006"
+               "220127"
+               "220027");
+    gives_zero("2201200008"
+               "220127"
+               "220027");
+    gives_zero("2200200008"
+               "220027"
+               "220127");
     /* A loop: 10 down to 0, which is the result. */
-    gives_zero("220a" "220103" "28" "200002" "27");
+    gives_zero("220a"
+               "220103"
+               "28"
+               "200002"
+               "27");
     faults("21ffff220027");
-    faults("210004" "27" "2122"); /* into its end */
+    faults("210004"
+           "27"
+           "2122"); /* into its end */
     faults("2100");
 }
 
@@ -436,6 +478,24 @@ static void endless_loop_ends(void **state)
 {
     (void)state;
     faults("210000");
+}
+
+/* Ten loops of five rounds are fine, thousands of them take too long. */
+static void conditions_share_their_steps(void **state)
+{
+    static char packet[65536];
+    static const char loop[] = "Xa,22052201032820000227";
+    int n = sprintf(packet, "Z0,1000,1;");
+
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        n += sprintf(packet + n, "%s", loop);
+    assert_string_equal(ask(packet), "OK");
+    assert_false(stops());
+    while (n < 60000)
+        n += sprintf(packet + n, "%s", loop);
+    assert_string_equal(ask(packet), "OK");
+    assert_true(stops());
 }
 
 static void code_without_an_end_cannot_be_evaluated(void **state)
@@ -448,9 +508,10 @@ static void code_without_an_end_cannot_be_evaluated(void **state)
 
 static void other_instructions_cannot_be_evaluated(void **state)
 {
-    static const uint8_t known[] = {0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0e, 0x0f, 0x10,
-                                    0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x20, 0x21, 0x22,
-                                    0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2b, 0x32, 0x33};
+    static const uint8_t known[] = {0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b,
+                                    0x0e, 0x0f, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
+                                    0x18, 0x19, 0x1a, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26,
+                                    0x27, 0x28, 0x29, 0x2a, 0x2b, 0x32, 0x33};
     char code[64];
 
     (void)state;
@@ -480,9 +541,10 @@ static void logical_operators_by_gdb(void **state)
 {
     (void)state;
     memset(fake.memory + 0x10, 0, 4);
-    assert_string_equal(ask("Z0,1000,1;X3f,23101019162022032b1420001021002426000016202301001420001f21002422"
-                            "01210026220020003c23101017160822ff16081320003c220021003e220127"),
-                        "OK");
+    assert_string_equal(
+        ask("Z0,1000,1;X3f,23101019162022032b1420001021002426000016202301001420001f21002422"
+            "01210026220020003c23101017160822ff16081320003c220021003e220127"),
+        "OK");
     assert_false(stops());
     fake.memory[0x10] = 4;
     assert_true(stops());
@@ -527,6 +589,7 @@ int main(void)
         TEST(stack_overrun_cannot_be_evaluated),
         TEST(jumps),
         TEST(endless_loop_ends),
+        TEST(conditions_share_their_steps),
         TEST(code_without_an_end_cannot_be_evaluated),
         TEST(other_instructions_cannot_be_evaluated),
         TEST(comparison_by_gdb),

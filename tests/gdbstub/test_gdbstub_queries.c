@@ -7,10 +7,10 @@
 #include "gdbstub_fixture.h"
 
 #define SUPPORTED "PacketSize=10000;QStartNoAckMode+;vContSupported+;binary-upload+"
-#define POINTS ";swbreak+;hwbreak+;ConditionalBreakpoints+"
-#define REVERSE ";ReverseStep+;ReverseContinue+"
-#define OBJECTS \
-    ";qXfer:threads:read+;qXfer:features:read+;qXfer:exec-file:read+;qXfer:memory-map:read+" \
+#define POINTS    ";swbreak+;hwbreak+;ConditionalBreakpoints+"
+#define REVERSE   ";ReverseStep+;ReverseContinue+"
+#define OBJECTS                                                                                    \
+    ";qXfer:threads:read+;qXfer:features:read+;qXfer:exec-file:read+;qXfer:memory-map:read+"       \
     ";qXfer:libraries:read+"
 
 /* ---- features ---- */
@@ -67,9 +67,11 @@ static void small_questions(void **state)
 
 static void what_is_not_known_is_not_supported(void **state)
 {
-    static const char *const unknown[] = {"Y", "qNothing", "vNothing", "QNothing:1", "b", "bx", "bsx", "bcx", "gg",
-                                          "qCx", "kx", "i", "t", "r", "A1,0,61", "_", "vStopped", "qL1", "jThreads",
-                                          "QTStart", "vFile:pwrit", "vCon", "qDeja.other", "??", "!!"};
+    static const char *const unknown[] = {
+        "Y",       "qNothing",    "vNothing", "QNothing:1", "b",        "bx",      "bsx",
+        "bcx",     "gg",          "qCx",      "kx",         "i",        "t",       "r",
+        "A1,0,61", "_",           "vStopped", "qL1",        "jThreads", "QTStart", "vFile:pwrit",
+        "vCon",    "qDeja.other", "??",       "!!"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++)
@@ -106,9 +108,10 @@ static void threads_are_listed(void **state)
 
 static void threads_are_selected_and_alive(void **state)
 {
-    static const char *const fine[] = {"Hg1", "Hg0", "Hg-1", "Hc1", "Hc0", "Hc-1", "Hg3", "T1", "T3", "Hgp1.2", "Hgp0.0"};
-    static const char *const wrong[] = {"Hg4", "Hc4", "Hg", "H", "Hx1", "Hg1x", "Hgp", "Hgffffffffff", "T4", "T0", "T-1",
-                                        "T", "Tx", "Hg-2"};
+    static const char *const fine[] = {"Hg1", "Hg0", "Hg-1", "Hc1",    "Hc0",   "Hc-1",
+                                       "Hg3", "T1",  "T3",   "Hgp1.2", "Hgp0.0"};
+    static const char *const wrong[] = {"Hg4",          "Hc4", "Hg", "H",   "Hx1", "Hg1x", "Hgp",
+                                        "Hgffffffffff", "T4",  "T0", "T-1", "T",   "Tx",   "Hg-2"};
 
     (void)state;
     fake.nthreads = 3;
@@ -156,8 +159,10 @@ static void threads_are_an_object(void **state)
     fake.extra = "a<b>&\"'\n\xc3";
     assert_string_equal(ask("qXfer:threads:read::0,1000"),
                         "l<?xml version=\"1.0\"?>\n<threads>\n"
-                        "<thread id=\"1\" name=\"CPU 0\">a&lt;b&gt;&amp;&quot;&apos;?" "?</thread>\n"
-                        "<thread id=\"2\" name=\"CPU 1\">a&lt;b&gt;&amp;&quot;&apos;?" "?</thread>\n"
+                        "<thread id=\"1\" name=\"CPU 0\">a&lt;b&gt;&amp;&quot;&apos;?"
+                        "?</thread>\n"
+                        "<thread id=\"2\" name=\"CPU 1\">a&lt;b&gt;&amp;&quot;&apos;?"
+                        "?</thread>\n"
                         "</threads>\n");
 }
 
@@ -233,7 +238,8 @@ static void objects_come_in_parts(void **state)
     assert_string_equal(ask("qXfer:features:read:target.xml:15,100"), "l");
     assert_string_equal(ask("qXfer:features:read:target.xml:16,100"), "E01");
     assert_string_equal(ask("qXfer:features:read:target.xml:0,0"), "m");
-    assert_string_equal(ask("qXfer:features:read:target.xml:0,ffffffffffffffff"), "l<target>}#$*</target>");
+    assert_string_equal(ask("qXfer:features:read:target.xml:0,ffffffffffffffff"),
+                        "l<target>}#$*</target>");
     assert_string_equal(ask("qXfer:features:read:target.xml:ffffffffffffffff,1"), "E01");
 }
 
@@ -255,10 +261,16 @@ static void annex_may_hold_colons(void **state)
 
 static void wrong_object_requests_are_not_supported(void **state)
 {
-    static const char *const wrong[] = {"qXfer:", "qXfer:features", "qXfer:features:read", "qXfer:features:read:",
-                                        "qXfer:features:read:target.xml", "qXfer:features:read:target.xml:",
-                                        "qXfer:features:read:target.xml:0", "qXfer:features:read:target.xml:0,",
-                                        "qXfer:features:read:target.xml:0,8x", "qXfer:features:write:target.xml:0:aa",
+    static const char *const wrong[] = {"qXfer:",
+                                        "qXfer:features",
+                                        "qXfer:features:read",
+                                        "qXfer:features:read:",
+                                        "qXfer:features:read:target.xml",
+                                        "qXfer:features:read:target.xml:",
+                                        "qXfer:features:read:target.xml:0",
+                                        "qXfer:features:read:target.xml:0,",
+                                        "qXfer:features:read:target.xml:0,8x",
+                                        "qXfer:features:write:target.xml:0:aa",
                                         "qXfer:features:read:target.xml:x,8"};
     char packet[1024];
 
@@ -316,10 +328,10 @@ static void file_has_a_stat(void **state)
     stat = (const uint8_t *)ask("vFile:fstat:0");
     assert_int_equal(reply_len(), 4 + 64);
     assert_memory_equal(stat, "F40;", 4);
-    assert_memory_equal(stat + 4 + 8, "\0\0\x81\x24", 4);          /* a regular file, 0444 */
-    assert_memory_equal(stat + 4 + 28, "\0\0\0\0\0\2\0\0", 8);     /* its size */
-    assert_memory_equal(stat + 4 + 36, "\0\0\0\0\0\0\x10\0", 8);   /* size of a block */
-    assert_memory_equal(stat + 4 + 44, "\0\0\0\0\0\0\1\0", 8);     /* blocks of 512 bytes */
+    assert_memory_equal(stat + 4 + 8, "\0\0\x81\x24", 4);        /* a regular file, 0444 */
+    assert_memory_equal(stat + 4 + 28, "\0\0\0\0\0\2\0\0", 8);   /* its size */
+    assert_memory_equal(stat + 4 + 36, "\0\0\0\0\0\0\x10\0", 8); /* size of a block */
+    assert_memory_equal(stat + 4 + 44, "\0\0\0\0\0\0\1\0", 8);   /* blocks of 512 bytes */
     assert_string_equal(ask("vFile:fstat:1"), "F-1,9");
 }
 
@@ -356,10 +368,11 @@ static void number_of_open_files_is_bounded(void **state)
 
 static void wrong_file_requests_are_failures(void **state)
 {
-    static const char *const wrong[] = {"vFile:open:", "vFile:open:2f6", "vFile:open:2x,0,0", "vFile:open:" VMLINUX,
-                                        "vFile:open:" VMLINUX ",0", "vFile:open:" VMLINUX ",0,0x",
-                                        "vFile:open:2f00,0,0", "vFile:readlink:", "vFile:pread:0", "vFile:pread:0,1",
-                                        "vFile:pread:0,1,x"};
+    static const char *const wrong[] = {
+        "vFile:open:",         "vFile:open:2f6",           "vFile:open:2x,0,0",
+        "vFile:open:" VMLINUX, "vFile:open:" VMLINUX ",0", "vFile:open:" VMLINUX ",0,0x",
+        "vFile:open:2f00,0,0", "vFile:readlink:",          "vFile:pread:0",
+        "vFile:pread:0,1",     "vFile:pread:0,1,x"};
     char packet[10000];
 
     (void)state;

@@ -7,7 +7,8 @@
 
 static void stop_as(enum gdbstub_stop_kind kind)
 {
-    struct gdbstub_stop stop = {.kind = kind, .thread = 1, .address = 0x1234, .path = "/a", .code = 7};
+    struct gdbstub_stop stop = {
+        .kind = kind, .thread = 1, .address = 0x1234, .path = "/a", .code = 7};
 
     gdbstub_stopped(fake.stub, &stop);
 }
@@ -15,7 +16,8 @@ static void stop_as(enum gdbstub_stop_kind kind)
 /* The T packets of these tests carry registers 0 and 2. */
 #define EXPEDITED "0:0000000000000000;2:00000000;thread:1;"
 
-static void expect_action(size_t i, gdbstub_thread thread, enum gdbstub_action action, uint8_t signal)
+static void expect_action(size_t i, gdbstub_thread thread, enum gdbstub_action action,
+                          uint8_t signal)
 {
     assert_true(i < fake.how.nactions);
     assert_int_equal(fake.actions[i].thread, thread);
@@ -80,8 +82,10 @@ static void address_follows_the_targets_byte_order(void **state)
 
 static void wrong_ways_to_go_on_are_errors(void **state)
 {
-    static const char *const wrong[] = {"cx", "c1;", "C", "C100", "C05,", "C05;x", "sx", "S", "vCont;", "vCont;x",
-                                        "vCont;c:", "vCont;c:x", "vCont;C", "vCont;Cfff", "vCont;r1", "vCont;r1,",
+    static const char *const wrong[] = {"cx",        "c1;",        "C",        "C100",
+                                        "C05,",      "C05;x",      "sx",       "S",
+                                        "vCont;",    "vCont;x",    "vCont;c:", "vCont;c:x",
+                                        "vCont;C",   "vCont;Cfff", "vCont;r1", "vCont;r1,",
                                         "vCont;c:9", "vCont;s:1;", "vCont;c1", "vCont;c:100000000"};
 
     (void)state;
@@ -248,6 +252,17 @@ static void thread_that_stopped_is_the_current_one(void **state)
     assert_string_equal(reply(), "T050:0000000000000000;2:77000000;thread:2;");
     assert_string_equal(ask("qC"), "QC2");
     assert_string_equal(ask("p2"), "77000000");
+}
+
+static void stop_stays_that_of_its_thread(void **state)
+{
+    (void)state;
+    fake.nthreads = 2;
+    ask("Hg2");
+    assert_string_equal(ask("?"), "T05" EXPEDITED);
+    ask("Hg2");
+    assert_string_equal(ask("vRun;"), "T05" EXPEDITED);
+    assert_string_equal(ask("qC"), "QC1");
 }
 
 static void unavailable_registers_are_not_sent_along(void **state)
@@ -434,6 +449,7 @@ static void extended_client_stays_after_the_end(void **state)
     assert_string_equal(ask("vKill;1"), "OK");
     assert_false(gdbstub_leaving(fake.stub));
     assert_string_equal(ask("?"), "X09");
+    assert_string_equal(ask("c"), "E01");
     assert_string_equal(ask("vRun;2f61"), "T05" EXPEDITED);
     assert_int_equal(fake.restarts, 1);
     assert_string_equal(ask("?"), "T05" EXPEDITED);
@@ -446,10 +462,23 @@ static void extended_client_stays_after_the_end(void **state)
 
 static void target_may_lack_all_that_is_optional(void **state)
 {
-    static const char *const none[] = {"R00", "vRun;", "Z0,1000,1", "z0,1000,1", "bs", "bc", "qOffsets",
-                                       "vFile:open:2f61,0,0", "vFile:setfs:0", "vFile:close:0", "vFile:fstat:0",
-                                       "vFile:pread:0,1,0", "vFile:readlink:2f", "vFile:unlink:2f", "qRcmd,30",
-                                       "qXfer:features:read:target.xml:0,100", "qDeja.now"};
+    static const char *const none[] = {"R00",
+                                       "vRun;",
+                                       "Z0,1000,1",
+                                       "z0,1000,1",
+                                       "bs",
+                                       "bc",
+                                       "qOffsets",
+                                       "vFile:open:2f61,0,0",
+                                       "vFile:setfs:0",
+                                       "vFile:close:0",
+                                       "vFile:fstat:0",
+                                       "vFile:pread:0,1,0",
+                                       "vFile:readlink:2f",
+                                       "vFile:unlink:2f",
+                                       "qRcmd,30",
+                                       "qXfer:features:read:target.xml:0,100",
+                                       "qDeja.now"};
     const struct gdbstub_target t = {
         .struct_size = sizeof(t),
         .register_bytes = fake_target.register_bytes,
@@ -474,6 +503,18 @@ static void target_may_lack_all_that_is_optional(void **state)
     gdbstub_disconnected(fake.stub);
     gdbstub_connected(fake.stub);
     ask_for_nothing("k");
+}
+
+static void killed_target_is_there_for_the_next_client(void **state)
+{
+    (void)state;
+    ask_for_nothing("c");
+    ask_for_nothing("k");
+    stop_as(GDBSTUB_STOP_WRITE_WATCH); /* comes too late */
+    gdbstub_disconnected(fake.stub);
+    gdbstub_connected(fake.stub);
+    assert_string_equal(ask("?"), "T05" EXPEDITED);
+    expect_resume("c", GDBSTUB_CONTINUE, 0);
 }
 
 static void attaching_is_not_possible(void **state)
@@ -502,6 +543,7 @@ int main(void)
         TEST(reasons_that_were_not_asked_for_are_left_out),
         TEST(question_before_anything_ran_has_an_answer),
         TEST(thread_that_stopped_is_the_current_one),
+        TEST(stop_stays_that_of_its_thread),
         TEST(unavailable_registers_are_not_sent_along),
         TEST(stop_of_what_does_not_run_is_ignored),
         TEST(exec_without_a_path_is_told),
@@ -520,6 +562,7 @@ int main(void)
         TEST(vkill_has_one),
         TEST(extended_client_stays_after_the_end),
         TEST(target_may_lack_all_that_is_optional),
+        TEST(killed_target_is_there_for_the_next_client),
         TEST(attaching_is_not_possible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,11 +12,11 @@ static void fill_registers(void)
         memset(fake.regs[1][reg], (int)(0x10 + reg), 16);
 }
 
-#define ALL_REGISTERS \
-    "1010101010101010" \
-    "1111111111111111" \
-    "12121212" \
-    "13131313131313131313131313131313" \
+#define ALL_REGISTERS                                                                              \
+    "1010101010101010"                                                                             \
+    "1111111111111111"                                                                             \
+    "12121212"                                                                                     \
+    "13131313131313131313131313131313"                                                             \
     "1414"
 
 static void all_registers_are_read(void **state)
@@ -71,8 +71,11 @@ static void read_only_register_may_be_written_with_its_own_value(void **state)
     fill_registers();
     fake.read_only[1] = true;
     assert_string_equal(ask("G" ALL_REGISTERS), "OK");
-    assert_string_equal(ask("G00000000000000000000000000000000" "12121212"
-                            "13131313131313131313131313131313" "1414"), "E01");
+    assert_string_equal(ask("G00000000000000000000000000000000"
+                            "12121212"
+                            "13131313131313131313131313131313"
+                            "1414"),
+                        "E01");
     assert_string_equal(ask("p1"), "1111111111111111");
     assert_string_equal(ask("P1=0000000000000000"), "E01");
 }
@@ -88,8 +91,9 @@ static void register_is_read_and_written_by_number(void **state)
 
 static void wrong_register_requests_are_errors(void **state)
 {
-    static const char *const wrong[] = {"p", "p6", "pffffffffffffffff", "p1ffffffffffffffff", "p1x", "P",
-                                        "P0", "P0=", "P0=00", "P6=00", "P4=00000", "P4=000000", "P4=zzzz"};
+    static const char *const wrong[] = {
+        "p",     "p6",    "pffffffffffffffff", "p1ffffffffffffffff", "p1x",    "P", "P0", "P0=",
+        "P0=00", "P6=00", "P4=00000",          "P4=000000",          "P4=zzzz"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
@@ -179,11 +183,30 @@ static void memory_that_cannot_be_written_is_an_error(void **state)
 
 static void wrong_memory_requests_are_errors(void **state)
 {
-    static const char *const wrong[] = {
-        "m", "m1000", "m1000,", "m,4", "m1000,4x", "m1000,0", "m11111111111111111,1", "mxyz,1",
-        "x", "x1000", "x1000,4:", "M", "M1000", "M1000,2", "M1000,2:", "M1000,2:00", "M1000,2:000000",
-        "M1000,2:00zz", "M1000,8000000000000000:", "M1000,8000000000000001:00", "X1000,2:a", "X1000,2:abc",
-        "X1000,2", "X1000,ffffffffffffffff:a"};
+    static const char *const wrong[] = {"m",
+                                        "m1000",
+                                        "m1000,",
+                                        "m,4",
+                                        "m1000,4x",
+                                        "m1000,0",
+                                        "m11111111111111111,1",
+                                        "mxyz,1",
+                                        "x",
+                                        "x1000",
+                                        "x1000,4:",
+                                        "M",
+                                        "M1000",
+                                        "M1000,2",
+                                        "M1000,2:",
+                                        "M1000,2:00",
+                                        "M1000,2:000000",
+                                        "M1000,2:00zz",
+                                        "M1000,8000000000000000:",
+                                        "M1000,8000000000000001:00",
+                                        "X1000,2:a",
+                                        "X1000,2:abc",
+                                        "X1000,2",
+                                        "X1000,ffffffffffffffff:a"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
@@ -307,9 +330,25 @@ static void checksum_is_that_of_compare_sections(void **state)
 
 static void state_is_not_to_be_had_while_running(void **state)
 {
-    static const char *const no[] = {"g", "p0", "m1000,1", "x1000,1", "M1000,1:00", "X1000,1:a", "P4=0000",
-                                     "Z0,1000,1", "z0,1000,1", "c", "s", "bs", "bc", "vCont;c", "qRcmd,30",
-                                     "qCRC:1000,1", "qSearch:memory:1000;1;a", "R00", "vRun;"};
+    static const char *const no[] = {"g",
+                                     "p0",
+                                     "m1000,1",
+                                     "x1000,1",
+                                     "M1000,1:00",
+                                     "X1000,1:a",
+                                     "P4=0000",
+                                     "Z0,1000,1",
+                                     "z0,1000,1",
+                                     "c",
+                                     "s",
+                                     "bs",
+                                     "bc",
+                                     "vCont;c",
+                                     "qRcmd,30",
+                                     "qCRC:1000,1",
+                                     "qSearch:memory:1000;1;a",
+                                     "R00",
+                                     "vRun;"};
 
     (void)state;
     ask_for_nothing("c");

@@ -10,9 +10,15 @@
  *     elf FILE           writes the ELF file of symbols, with call frames if there are any
  *     core FILE          writes a core file of the CPU
  *     until N            goes on to that instruction
+ *     seek ADDRESS       goes on, an instruction at a time, until RIP is that
+ *     step N             goes on N instructions
  *     vmlinux FILE       whether that is the kernel, how far it was moved, how many symbols agree
  *     blind FILE         the same, without a look at kallsyms
  *     kernel             its banner and build-id
+ *     modules            the modules, their sections and symbols
+ *     libraries DIR      gdb's list of libraries, with files of DIR
+ *
+ * kallsyms, describe and elf know of modules too, when `modules` was asked for before.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,6 +34,7 @@
 #include <symbols/elf_image.h>
 #include <symbols/kallsyms.h>
 #include <symbols/kernel.h>
+#include <symbols/modules.h>
 #include <symbols/orc.h>
 
 #include "core_file.h"
@@ -37,7 +44,8 @@ struct session {
     const struct cpu *cpu;
     struct symbols_memory memory;
     struct symbols_hints hints;
-    struct symbol_table *table; /* the guest's kallsyms, once asked for */
+    struct symbol_table *table;  /* the guest's kallsyms, once asked for */
+    struct module_list *modules; /* once asked for */
     struct kallsyms_layout layout;
     double seconds; /* that reading them took */
 };
@@ -144,6 +152,21 @@ static void write_file(const char *path, const uint8_t *data, size_t len)
         die(path, "cannot be written");
 }
 
+/* The kernel's, and those of modules if they are known. */
+static int read_frames(struct session *s, uint8_t **frames, size_t *len, char *err, size_t errlen)
+{
+    size_t count = s->modules != NULL ? s->modules->count : 0;
+    struct orc_place *places = calloc(count + 1, sizeof(*places));
+    int status;
+
+    orc_find_place(s->table, &places[0]);
+    for (size_t i = 0; i < count; i++)
+        places[i + 1] = s->modules->modules[i].orc;
+    status = orc_read_frames_at(&s->memory, places, count + 1, s->table, frames, len, err, errlen);
+    free(places);
+    return status;
+}
+
 static void write_elf(struct session *s, const char *path)
 {
     struct elf_image_options o = {.struct_size = sizeof(o), .bits = s->hints.long_mode ? 64 : 32};
@@ -154,7 +177,7 @@ static void write_elf(struct session *s, const char *path)
 
     kernel_symbols(s);
     start = now();
-    if (orc_read_frames(&s->memory, s->table, &frames, &o.debug_frame_len, err, sizeof(err)) < 0)
+    if (read_frames(s, &frames, &o.debug_frame_len, err, sizeof(err)) < 0)
         fprintf(stderr, "no call frames: %s\n", err);
     o.debug_frame = frames;
     if (elf_image_build(kernel_symbols(s), &o, &image, &len, err, sizeof(err)) < 0)
@@ -242,16 +265,91 @@ static void print_kernel(struct session *s, const char *unused)
     printf("%s\n%s\n", banner, build_id_text(&id, text, sizeof(text)));
 }
 
+static void print_modules(struct session *s, const char *unused)
+{
+    char err[256], id[2 * BUILD_ID_MAX + 1];
+    struct symbol_table *all = symbol_table_create();
+    double start;
+
+    (void)unused;
+    kernel_symbols(s);
+    start = now();
+    if (modules_read(&s->memory, s->table, &s->modules, err, sizeof(err)) < 0)
+        die(err, "");
+    if (symbol_table_append(all, s->table) < 0 ||
+        modules_add_symbols(&s->memory, s->modules, all) < 0 || symbol_table_finish(all) < 0)
+        die("no memory", "");
+    fprintf(stderr, "%zu modules, %zu symbols, in %.1f ms\n", s->modules->count,
+            symbol_table_count(all) - symbol_table_count(s->table), (now() - start) * 1e3);
+    for (size_t i = 0; i < s->modules->count; i++) {
+        const struct guest_module *m = &s->modules->modules[i];
+
+        printf("module %s %s%s\n", m->name, build_id_text(&m->build_id, id, sizeof(id)),
+               m->live ? " live" : "");
+        for (size_t n = 0; n < m->section_count; n++)
+            printf("section %s %s 0x%016" PRIx64 "\n", m->name, m->sections[n].name,
+                   m->sections[n].address);
+    }
+    symbol_table_destroy(s->table);
+    s->table = all;
+}
+
+static void print_libraries(struct session *s, const char *dir)
+{
+    char err[512], warning[512];
+    struct module_files *files = module_files_scan(dir, err, sizeof(err));
+    char *xml;
+
+    if (files == NULL)
+        die(err, "");
+    if (s->modules == NULL)
+        die("libraries", "ask for modules before");
+    if (modules_library_list(s->modules, files, &xml, warning, sizeof(warning), err, sizeof(err)) < 0)
+        die(err, "");
+    module_files_destroy(files);
+    if (warning[0] != '\0')
+        fprintf(stderr, "warning: %s\n", warning);
+    fputs(xml, stdout);
+    free(xml);
+}
+
+static void seek(struct session *s, const char *address)
+{
+    uint64_t rip = strtoull(address, NULL, 16);
+    const struct clock *clock = &player_machine(s->player)->clock;
+
+    for (uint32_t i = 0; i < 100000000 && s->cpu->rip != rip; i++)
+        if (player_run(s->player, clock->icount + 1) != PLAYER_EXACT)
+            die(address, "not reached");
+    printf("at instruction %" PRIu64 "\n", clock->icount);
+}
+
+static void step(struct session *s, const char *count)
+{
+    uint64_t icount = player_machine(s->player)->clock.icount + strtoull(count, NULL, 0);
+
+    if (player_run(s->player, icount) != PLAYER_EXACT)
+        die("step", "the trace ends");
+}
+
 static const struct command {
     const char *name;
     void (*run)(struct session *s, const char *arg);
     bool takes_arg;
 } commands[] = {
-    {"kallsyms", print_kallsyms, false}, {"layout", print_layout, false},
-    {"describe", describe, true},        {"elf", write_elf, true},
-    {"core", write_core, true},          {"until", run_until, true},
-    {"vmlinux", vmlinux, true},          {"blind", vmlinux_blind, true},
+    {"kallsyms", print_kallsyms, false},
+    {"layout", print_layout, false},
+    {"describe", describe, true},
+    {"elf", write_elf, true},
+    {"core", write_core, true},
+    {"until", run_until, true},
+    {"seek", seek, true},
+    {"step", step, true},
+    {"vmlinux", vmlinux, true},
+    {"blind", vmlinux_blind, true},
     {"kernel", print_kernel, false},
+    {"modules", print_modules, false},
+    {"libraries", print_libraries, true},
 };
 
 static const struct command *find_command(const char *name)
@@ -283,6 +381,7 @@ int main(int argc, char **argv)
             die(c->name, "needs an argument");
         c->run(&s, c->takes_arg ? argv[i++] : "");
     }
+    module_list_destroy(s.modules);
     symbol_table_destroy(s.table);
     player_destroy(s.player);
     return 0;

@@ -118,7 +118,7 @@ static void check_kinds(uint16_t call, uint16_t regs, uint16_t partial, uint16_t
     uint8_t *f;
     size_t len, at = 0;
 
-    assert_int_equal(orc_read_frames_at(&mem, &p, NULL, &f, &len, NULL, 0), SYMBOLS_OK);
+    assert_int_equal(orc_read_frames_at(&mem, &p, 1, NULL, &f, &len, NULL, 0), SYMBOLS_OK);
     expect(f, len, &at, TEXT, TEXT + 0x30, false,
            CODE("\x0c\x07\x08"
                 "\x41\x0e\x10\x86\x02"
@@ -161,7 +161,7 @@ static void unsorted_tables_are_sorted(void **state)
     size_t len, at = 0;
 
     (void)state;
-    assert_int_equal(orc_read_frames_at(&mem, &p, NULL, &f, &len, NULL, 0), SYMBOLS_OK);
+    assert_int_equal(orc_read_frames_at(&mem, &p, 1, NULL, &f, &len, NULL, 0), SYMBOLS_OK);
     expect(f, len, &at, TEXT, TEXT + 0x20, false,
            CODE("\x0c\x07\x08"
                 "\x50\x0e\x10"));
@@ -182,7 +182,7 @@ static void system_calls_end_a_backtrace(void **state)
     symbol_table_add(t, "entry_SYSCALL_64", 16, TEXT, 0, 'T');
     symbol_table_add(t, "asm_exc_page_fault", 18, TEXT + 0x10, 0, 'T');
     assert_int_equal(symbol_table_finish(t), SYMBOLS_OK);
-    assert_int_equal(orc_read_frames_at(&mem, &p, t, &f, &len, NULL, 0), SYMBOLS_OK);
+    assert_int_equal(orc_read_frames_at(&mem, &p, 1, t, &f, &len, NULL, 0), SYMBOLS_OK);
     expect(f, len, &at, TEXT, TEXT + 0x10, false, CODE(""));
     free(f);
     symbol_table_destroy(t);
@@ -210,7 +210,7 @@ static void refuses_tables_that_do_not_fit(void **state)
     bad[6].end = 600;
     for (size_t i = 0; i < 7; i++) {
         err[0] = '\0';
-        assert_true(orc_read_frames_at(&mem, &bad[i], NULL, &f, &len, err, sizeof(err)) < 0);
+        assert_true(orc_read_frames_at(&mem, &bad[i], 1, NULL, &f, &len, err, sizeof(err)) < 0);
         assert_null(f);
         assert_true(err[0] != '\0');
     }
@@ -235,7 +235,7 @@ static void random_tables(void **state)
             random = random * 6364136223846793005u + 1442695040888963407u;
             bytes[i] = (uint8_t)(random >> 56);
         }
-        assert_int_equal(orc_read_frames_at(&mem, &p, NULL, &f, &len, NULL, 0), SYMBOLS_OK);
+        assert_int_equal(orc_read_frames_at(&mem, &p, 1, NULL, &f, &len, NULL, 0), SYMBOLS_OK);
         while (next_fde(f, len, &at) != NULL)
             ;
         free(f);

@@ -21,6 +21,9 @@ struct machine;
 
 /* The same number for as long as the machine lives. */
 size_t machine_snapshot_bytes(const struct machine *m);
+/* A number that differs when snapshots of this machine and another, or of another version of the program,
+ * have another form. */
+uint64_t machine_snapshot_form(const struct machine *m);
 /* Between two runs. The machine is unchanged. */
 void machine_snapshot_save(const struct machine *m, uint8_t *out);
 /*

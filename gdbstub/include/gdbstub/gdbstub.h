@@ -225,7 +225,8 @@ void gdbstub_sent(struct gdbstub *s, size_t n);
 
 /* True from the client's resume to gdbstub_stopped(). */
 bool gdbstub_running(const struct gdbstub *s);
-/* The client said D, k or vKill: close the connection once the output is sent. */
+/* The client said D, k or vKill: close the connection once the output is sent. A client in extended mode
+ * ("target extended-remote") may stay after these, and go on by vRun. */
 bool gdbstub_leaving(const struct gdbstub *s);
 /* Output could not be kept (out of memory, or a client that does not read): close the connection. */
 bool gdbstub_failed(const struct gdbstub *s);

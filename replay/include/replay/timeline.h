@@ -49,6 +49,8 @@ enum timeline_status {
 struct timeline_options {
     size_t struct_size;          /* sizeof(struct timeline_options) */
     uint64_t checkpoint_bytes;   /* budget; 0: TIMELINE_DEFAULT_BYTES */
+    bool no_index;               /* leave the file of `deja index` alone */
+    bool will_index;             /* timeline_write_index() is to come */
     bool no_checkpoints;         /* none but power-on: to measure what they cost */
     /* Asked every few milliseconds while running: true stops. NULL: never. */
     bool (*interrupted)(void *opaque);
@@ -62,6 +64,15 @@ struct timeline_options {
 struct timeline *timeline_open(const char *path, const struct machine_board *board,
                                const struct timeline_options *options, char *err, size_t errlen);
 void timeline_destroy(struct timeline *t);
+
+/* The file of checkpoints beside a trace: its name with ".index". */
+void timeline_index_path(const char *trace_path, char *out, size_t outlen);
+/* What there is to say about that file: NULL (it is in use, or there is none), or one line: why it is not
+ * used. */
+const char *timeline_index_note(const struct timeline *t);
+bool timeline_is_indexed(const struct timeline *t);
+/* Writes all checkpoints to the empty file `fd`. 0, or -1 with one line in `err`. */
+int timeline_write_index(struct timeline *t, int fd, char *err, size_t errlen);
 
 /* To be looked at. Its source, observer and points are the timeline's. */
 struct machine *timeline_machine(const struct timeline *t);

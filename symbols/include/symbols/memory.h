@@ -18,6 +18,7 @@
  *     elf_file.h   reading vmlinux and modules
  *     kernel.h     which kernel runs, and how far it was moved (KASLR)
  *     orc.h        call frame information from the tables of the kernel's own unwinder
+ *     modules.h    which modules are loaded, and where
  *     elf_image.h  an ELF file of symbols, for gdb
  *
  * Threading: no globals; objects are used by one thread at a time.

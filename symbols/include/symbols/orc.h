@@ -42,11 +42,16 @@ struct orc_place {
 int orc_read_frames(const struct symbols_memory *mem, const struct symbol_table *guest,
                     uint8_t **frames, size_t *len, char *err, size_t errlen);
 
-/* The same for tables whose place is known. `guest` (may be NULL) tells system calls from
- * interrupts.
+/*
+ * The same for tables whose places are known: the kernel's, which orc_find_place() gives, and those
+ * of modules (modules.h) behind it. Places with ip_begin 0 are skipped, and those that are damaged
+ * or not mapped, as long as one is good. `guest` (may be NULL) tells system calls from interrupts.
  */
-int orc_read_frames_at(const struct symbols_memory *mem, const struct orc_place *place,
-                       const struct symbol_table *guest, uint8_t **frames, size_t *len, char *err,
-                       size_t errlen);
+int orc_read_frames_at(const struct symbols_memory *mem, const struct orc_place *places,
+                       size_t count, const struct symbol_table *guest, uint8_t **frames,
+                       size_t *len, char *err, size_t errlen);
+
+/* Where the kernel's tables are. SYMBOLS_ERR_NOT_FOUND: the symbols do not say. */
+int orc_find_place(const struct symbol_table *guest, struct orc_place *place);
 
 #endif

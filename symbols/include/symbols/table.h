@@ -47,6 +47,9 @@ void symbol_table_destroy(struct symbol_table *t);
 int symbol_table_add(struct symbol_table *t, const char *name, size_t len, uint64_t address,
                      uint64_t size, char type);
 
+/* Adds all symbols of a finished table. Errors as symbol_table_add. */
+int symbol_table_append(struct symbol_table *t, const struct symbol_table *from);
+
 /* Sorts and indexes. Adding ends, looking begins. SYMBOLS_ERR_NO_MEMORY: only destroy it. */
 int symbol_table_finish(struct symbol_table *t);
 

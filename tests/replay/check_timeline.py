@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Walks through the demo's recording, with checkpoints made and kept in various ways.
+
+usage: check_timeline.py DEJA WALK PART
+
+PART  walks    several seeds, and budgets that force most checkpoints out
+      index    the same from `deja index`'s file; one that is damaged, cut short, another trace's or
+               an older version's is refused or harmless, and a walk comes to the same
+"""
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+DEJA, WALK, PART = sys.argv[1:4]
+
+
+def run(*command, status=0):
+    p = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=280, text=True,
+                       errors="replace")
+    if status is not None and p.returncode != status:
+        sys.exit(f"status {p.returncode}, not {status}: {' '.join(command)}\n{p.stdout}\n{p.stderr}")
+    return p
+
+
+def record(folder, name="demo.deja", seed=1):
+    trace = os.path.join(folder, name)
+    run(DEJA, "record", "-o", trace, "--seed", str(seed), status=3)
+    return trace
+
+
+def walk(trace, seed, operations, *more):
+    result = run(WALK, trace, "--seed", str(seed), "--operations", str(operations), *more)
+    print(result.stdout.strip())
+    return result
+
+
+def walks(folder):
+    trace = record(folder)
+    for seed in range(10, 14):
+        walk(trace, seed, 150)
+    for budget in ("1", "200000", "600000"):
+        walk(trace, 20, 100, "--checkpoint-mem", budget)
+
+
+def damaged(trace, index, good):
+    """Flips bits all over the file: it may be refused, or found out later, never believed."""
+    rng = random.Random(1)
+    outcomes = {"same": 0, "refused": 0}
+    for i in range(60):
+        data = bytearray(good)
+        # The header and the table, which is at the end, are small beside the contents.
+        at = rng.randrange(0, 104) if i % 3 == 0 else rng.randrange(len(data))
+        at = len(data) - rng.randrange(1, 4000) if i % 3 == 1 else at
+        data[at] ^= 1 << rng.randrange(8)
+        with open(index, "wb") as f:
+            f.write(data)
+        p = run(WALK, trace, "--seed", "5", "--operations", "3", status=None)
+        if p.returncode == 0:
+            outcomes["same"] += 1
+        elif p.returncode == 1 and "the index beside the trace cannot be read" in p.stdout:
+            outcomes["refused"] += 1
+        else:
+            sys.exit(f"byte {at} of {len(data)} flipped: status {p.returncode}\n{p.stdout}\n{p.stderr}")
+    print("damaged:", outcomes)
+
+
+def unusable(trace, index, data, why):
+    with open(index, "wb") as f:
+        f.write(data)
+    p = run(DEJA, "debug", trace, "--gdb", "true")
+    if why not in p.stderr:
+        sys.exit(f"no word of {why!r}: {p.stderr}")
+    walk(trace, 6, 3)
+
+
+def index(folder):
+    trace, other = record(folder), record(folder, "other.deja", 2)
+    path = trace + ".index"
+    run(DEJA, "index", trace)
+    with open(path, "rb") as f:
+        good = f.read()
+    for seed in (31, 32):
+        walk(trace, seed, 120)
+    walk(trace, 33, 60, "--checkpoint-mem", "300000")
+    unusable(trace, path, good[:len(good) // 2], "damaged")
+    unusable(trace, path, b"", "no finished index")
+    unusable(trace, path, good[:32] + bytes(8) + good[40:], "another version of deja")
+    shutil.copy(path, other + ".index")
+    unusable(other, other + ".index", good, "another trace")
+    damaged(trace, path, good)
+
+
+with tempfile.TemporaryDirectory() as tmp:
+    {"walks": walks, "index": index}[PART](tmp)
