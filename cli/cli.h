@@ -22,6 +22,7 @@ int cmd_record(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_debug(int argc, char **argv);
 int cmd_index(int argc, char **argv);
+int cmd_log(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 

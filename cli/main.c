@@ -61,6 +61,13 @@ static const struct command commands[] = {
      "The machine and its images, how long it ran, what was recorded, and how it ended.\n"
      "\n"
      "  --json                for programs\n"},
+    {"log", "TRACE [--port N] [--json]", "the console's lines, with their instructions", cmd_log,
+     "What the guest printed, a line each, with the number of instructions and the virtual time before\n"
+     "it: a place for `deja debug --at` and `monitor seek`.\n"
+     "\n"
+     "  --port N              serial line: 0 for COM1, 1 for COM2 [0]\n"
+     "  --json                JSON lines: icount, vns, text\n"
+     "  -sandbox on|off       system call filter around the running guest [on]\n"},
     {"dump", "TRACE [--json]", "every event of a recording, a line each", cmd_dump,
      "Inputs, interrupts, digests and the end, each with the number of instructions before it.\n"
      "\n"

@@ -135,6 +135,17 @@ static enum timeline_status forward(struct session *s)
     return status;
 }
 
+static enum timeline_status backward(struct session *s)
+{
+    enum timeline_status status;
+
+    if (s->timeline == NULL)
+        return TIMELINE_BEGIN; /* nothing of what was is known */
+    status = timeline_run_back(s->timeline);
+    s->hit = *timeline_hit(s->timeline);
+    return status;
+}
+
 static enum timeline_status step(struct session *s)
 {
     struct moment next = machine_moment(s->m);
@@ -186,6 +197,22 @@ static enum timeline_status run_handler(struct session *s, const struct resume_p
     return ours ? TIMELINE_THERE : status;
 }
 
+/* Whether the client has a breakpoint here, in the middle of a range that is stepped through. */
+static bool stands_at_breakpoint(struct session *s)
+{
+    struct debug_hit hit = {
+        .point = {.kind = DEBUG_EXEC, .address = cpu_linear_rip(&s->m->cpus[0]), .length = 1},
+        .at = machine_moment(s->m),
+    };
+    size_t from = 0;
+
+    hit.rip = hit.address = hit.point.address;
+    if (client_point(s, &hit, &from) == NULL || !session_accept(s, &hit))
+        return false;
+    s->hit = hit;
+    return true;
+}
+
 static enum timeline_status step_range(struct session *s)
 {
     enum timeline_status status = TIMELINE_THERE;
@@ -200,6 +227,8 @@ static enum timeline_status step_range(struct session *s)
         after = machine_moment(s->m);
         if (status == TIMELINE_THERE && after.icount == before.icount && after.entries > before.entries)
             status = run_handler(s, &at);
+        if (status == TIMELINE_THERE && stands_at_breakpoint(s))
+            return TIMELINE_HIT;
         if (status == TIMELINE_THERE && session_interrupted(s))
             status = TIMELINE_INTERRUPTED;
         rip = cpu_linear_rip(&s->m->cpus[0]);
@@ -214,15 +243,7 @@ static enum timeline_status move(struct session *s)
     case GDBSTUB_RANGE_STEP: return step_range(s);
     case GDBSTUB_REVERSE_STEP:
         return s->timeline == NULL ? TIMELINE_BEGIN : timeline_step_back(s->timeline);
-    case GDBSTUB_REVERSE_CONTINUE:
-        if (s->timeline == NULL)
-            return TIMELINE_BEGIN;
-        {
-            enum timeline_status status = timeline_run_back(s->timeline);
-
-            s->hit = *timeline_hit(s->timeline);
-            return status;
-        }
+    case GDBSTUB_REVERSE_CONTINUE: return backward(s);
     case GDBSTUB_CONTINUE:
     case GDBSTUB_HOLD: break;
     }
