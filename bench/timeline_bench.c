@@ -18,7 +18,6 @@
 
 #include <devices/pc.h>
 #include <emu/cpu.h>
-#include <emu/registers.h>
 #include <replay/timeline.h>
 
 static const char *path;
@@ -80,6 +79,7 @@ static struct timeline *open_timeline(bool checkpoints)
 {
     struct timeline_options o = {.struct_size = sizeof(o),
                                  .checkpoint_bytes = budget,
+                                 .no_index = true,
                                  .no_checkpoints = !checkpoints};
     char err[512];
     struct timeline *t = timeline_open(path, &pc_board, &o, err, sizeof(err));
@@ -158,48 +158,69 @@ static void measure_seeks(struct timeline *t, uint64_t length)
     free(hundreds);
 }
 
-/* Forward for `distance` from a random place, then back to it: the watchpoint hits at its beginning. */
-static void measure_backward(struct timeline *t, uint64_t length, uint64_t distance)
+/* A word of RAM that holds something; its address. */
+static uint64_t random_word(const struct machine *m)
 {
-    unsigned n = places / 10 + 3, done = 0;
-    double *ratios = calloc(n, sizeof(double)), *backs = calloc(n, sizeof(double));
-    char what[64];
+    uint64_t gpa, v = 0;
 
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t from = rnd() % (length - length / 4), gpa;
-        const struct cpu *cpu = &timeline_machine(t)->cpus[0];
-        struct debug_point exec;
-        double forward, back;
+    for (unsigned tries = 0; tries < 100000; tries++) {
+        gpa = (rnd() % m->ram.low_bytes) & ~7ULL;
+        if (ram_read(&m->ram, gpa, &v, 8) && v != 0)
+            return gpa;
+    }
+    return 0x1000;
+}
+
+struct distance_class {
+    uint64_t from, to;
+    const char *name;
+    double back[256], ratio[256];
+    size_t n;
+};
+
+/* From random places back to the store that last wrote to a random word, beside running the same stretch
+ * forward. */
+static void measure_backward(struct timeline *t, uint64_t length)
+{
+    static struct distance_class classes[] = {
+        {100000, 2000000, "  0.1 to 2 million instructions back", {0}, {0}, 0},
+        {2000000, 20000000, "  2 to 20 million", {0}, {0}, 0},
+        {20000000, 200000000, "  20 to 200 million", {0}, {0}, 0},
+        {200000000, UINT64_MAX, "  more", {0}, {0}, 0},
+    };
+
+    for (unsigned i = 0; i < places / 2 + 5; i++) {
+        uint64_t from = length / 8 + rnd() % (length - length / 8), distance;
+        double back, forward;
 
         timeline_seek(t, (struct moment){.icount = from});
-        gpa = cpu_linear_rip(cpu);
-        exec = (struct debug_point){.kind = DEBUG_EXEC, .address = gpa};
-        timeline_set_points(t, NULL, 0);
-        forward = now_ms();
-        if (timeline_run_forward(t, (struct moment){.icount = from + distance}) != TIMELINE_THERE)
-            continue;
-        forward = now_ms() - forward;
-        timeline_set_points(t, &exec, 1);
         back = now_ms();
-        if (timeline_run_back(t) != TIMELINE_HIT)
-            die("no hit going back");
-        back = now_ms() - back;
-        /* The code may have run again meanwhile: then the hit is nearer, and so is what it is held
-         * against. */
-        forward *= (double)(from + distance - timeline_hit(t)->at.icount) / (double)distance;
-        if (forward < 0.1)
+        if (timeline_last_write(t, random_word(timeline_machine(t)), 8) != TIMELINE_HIT)
             continue;
-        backs[done] = back;
-        ratios[done++] = back / forward;
+        back = now_ms() - back;
+        distance = from - timeline_hit(t)->at.icount;
+        forward = now_ms();
+        timeline_run_forward(t, (struct moment){.icount = from});
+        forward = now_ms() - forward;
+        for (size_t k = 0; k < sizeof(classes) / sizeof(classes[0]); k++) {
+            struct distance_class *c = &classes[k];
+
+            if (distance < c->from || distance >= c->to || c->n == 256)
+                continue;
+            c->back[c->n] = back;
+            c->ratio[c->n++] = back / forward;
+        }
     }
-    timeline_set_points(t, NULL, 0);
-    if (done > 0) {
-        snprintf(what, sizeof(what), "back to a hit %" PRIu64 " instructions ago", distance);
-        print_times(what, backs, done);
-        printf("%-44s median %9.2f\n", "  / running there forward", median(ratios, done));
+    printf("back to the last store to a random word, time beside running forward from there:\n");
+    for (size_t k = 0; k < sizeof(classes) / sizeof(classes[0]); k++) {
+        struct distance_class *c = &classes[k];
+
+        if (c->n == 0)
+            continue;
+        print_times(c->name, c->back, c->n);
+        printf("%-44s median %9.2f, 90%% %10.2f\n", "    back / forward", median(c->ratio, c->n),
+               c->ratio[c->n * 9 / 10]);
     }
-    free(ratios);
-    free(backs);
 }
 
 static void parse(int argc, char **argv)
@@ -234,9 +255,7 @@ int main(int argc, char **argv)
     printf("%" PRIu64 " instructions; %zu checkpoints in %zu MiB after the first pass\n", length, c.count,
            c.bytes >> 20);
     measure_seeks(t, length);
-    measure_backward(t, length, 1000000);
-    measure_backward(t, length, 30000000);
-    measure_backward(t, length, 300000000);
+    measure_backward(t, length);
     c = timeline_checkpoints(t);
     getrusage(RUSAGE_SELF, &usage);
     printf("%zu checkpoints in %zu MiB of %zu, %" PRIu64 " taken; peak memory of the process %ld MiB\n",

@@ -67,6 +67,7 @@ static enum timeline_status scan_back(struct timeline *t, struct moment from)
     while (s.before.icount > 0 || s.before.entries > 0) {
         uint64_t below = s.before.entries > 0 ? s.before.icount : s.before.icount - 1;
         struct checkpoint *cp = checkpoints_before(&t->checkpoints, below);
+        uint64_t start = cp->icount; /* it may be thinned out while the stretch is run */
 
         status = timeline_restore(t, cp);
         if (status == TIMELINE_THERE)
@@ -75,7 +76,7 @@ static enum timeline_status scan_back(struct timeline *t, struct moment from)
             return status;
         if (s.found)
             return go_to_hit(t, &s);
-        s.before = (struct moment){.icount = cp->icount};
+        s.before = (struct moment){.icount = start};
     }
     status = timeline_seek(t, (struct moment){.icount = 0});
     return status == TIMELINE_THERE ? TIMELINE_BEGIN : status;

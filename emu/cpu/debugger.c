@@ -184,7 +184,7 @@ static int refresh_exec(struct machine *m)
         return -1;
     n = sorted_exec(d, exec);
     d->exec_stale = false;
-    if (n == d->nexec && memcmp(exec, d->exec, n * sizeof(*exec)) == 0) {
+    if (n == d->nexec && (n == 0 || memcmp(exec, d->exec, n * sizeof(*exec)) == 0)) {
         free(exec);
         return 0;
     }
