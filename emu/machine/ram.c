@@ -84,12 +84,20 @@ static void touch(struct ram *ram, uint64_t page)
     ram->touched[ram->ntouched++] = (uint32_t)page;
 }
 
+/* What lies behind the VGA's window has host memory too, as a part of a large page, but no address: it
+ * holds zeros for ever. */
+static void touch_addressed(struct ram *ram, uint64_t page)
+{
+    if (ram_page_of(ram, ram_gpa_of(ram, page)) == page)
+        touch(ram, page);
+}
+
 void ram_clear(struct ram *ram)
 {
     uint64_t page;
 
     if (ram->touched != NULL)
-        for_each_resident(ram, touch);
+        for_each_resident(ram, touch_addressed);
     /* Fresh zero pages from the host; every page then counts as stored to. */
     madvise(ram->host, ram->bytes + ram->rom_bytes, MADV_DONTNEED);
     for (page = 0; page < ram->npages; page++)
