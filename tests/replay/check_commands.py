@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The commands record, replay, info and dump on the demo guest: output, messages, exit status.
+"""The commands record, replay, log, info and dump on the demo guest: output, messages, exit status.
 
 usage: check_commands.py DEJA
 """
@@ -56,6 +56,30 @@ class Commands(unittest.TestCase):
         result = deja('replay', '--quiet', self.trace)
         self.assertEqual((result.returncode, result.stdout), (0, b''))
         self.assertIn(b'replay exact', result.stderr)
+
+    def test_log_is_what_the_guest_printed_each_line_with_its_place(self):
+        result = deja('log', self.trace, '--json')
+        self.assertEqual((result.returncode, result.stderr), (0, b''))
+        lines = [json.loads(line) for line in result.stdout.decode().splitlines()]
+        self.assertEqual('\n'.join(line['text'] for line in lines),
+                         self.recorded.stdout.decode().replace('\r', '').rstrip('\n'))
+        places = [line['icount'] for line in lines if line['text']]
+        self.assertEqual(places, sorted(places))
+        # The place is where the line begins: before it, the line is not there yet.
+        panic = next(line for line in lines if line['text'].startswith('PANIC'))
+        for until, seen in ((panic['icount'], False), (panic['icount'] + 1, True)):
+            part = deja('replay', self.trace, '--until', str(until)).stdout
+            self.assertEqual(part.endswith(b'P'), seen)
+        text = deja('log', self.trace).stdout.decode()
+        self.assertIn(f"{panic['icount']:,}", text)
+        self.assertIn(panic['text'], text)
+
+    def test_log_of_a_line_that_is_silent_or_not_there(self):
+        result = deja('log', self.trace, '--port', '1')
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, b'', b''))
+        self.one_line(deja('log', self.trace, '--port', '2'), 2, '--port', '2')
+        self.one_line(deja('log'), 2, 'needs a trace')
+        self.one_line(deja('log', self.other('none')), 2, 'none')
 
     def test_until_stops_on_the_exact_instruction(self):
         for text in ('0', '1', '1234567', '1,234,567', '0x12d687'):
