@@ -116,6 +116,10 @@ class Server:
         if self.alive():
             self.process.kill()
             self.process.wait()
+        elif self.process.returncode not in (0, 1, 2, 3): # it crashed: why that is, the test cannot know
+            self.errors.thread.join(common.TIMEOUT)
+            print(f"deja {' '.join(self.args)}: {self.process.returncode}\n" +
+                  self.errors.data.decode(errors="replace"), flush=True)
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.out.close()

@@ -1,6 +1,6 @@
 ; SPDX-License-Identifier: MIT
-; A guest for tests of the debugger. Its command line is "=LETTERS": one thing is done for each letter, in order; then it
-; powers off. It takes no input but where W and H wait for some.
+; A guest for tests of the debugger. Its command line is "=LETTERS": one thing is done for each letter, in order;
+; then it powers off. It takes no input but where W and H wait for some.
 ;
 ;     C  sums up its own code and prints the sum        S  stores and loads of several sizes in `area`
 ;     R  copies ten bytes by REP MOVSB                  B  calls `bump` a hundred thousand times
@@ -8,8 +8,8 @@
 ;     W  spins until `go_on` is set or a byte comes     H  halts until a byte comes on COM1
 ;     T  triple fault    P  panics and spins    h  halts for ever    Q  powers off
 ;
-; A Multiboot ELF at 2 MiB, in 64-bit mode. The first 4 MiB are mapped one to one, for CPL 0 but for `user_page`; ALIAS is
-; mapped to physical ALIAS_PHYSICAL.
+; A Multiboot ELF at 2 MiB, in 64-bit mode. The first 4 MiB are mapped one to one, for CPL 0 but for `user_page`;
+; ALIAS is mapped to physical ALIAS_PHYSICAL.
 
 %define ALIAS          0x40000000
 %define ALIAS_PHYSICAL 0x600000

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What goes wrong between deja and a debugger: addresses, traces, options, packets, clients. It is said, the status is
-2 where the user can mend it, and a guest never suffers from its debugger."""
+"""What goes wrong between deja and a debugger: addresses, traces, options, packets, clients. It is said, the
+status is 2 where the user can mend it, and a guest never suffers from its debugger."""
 import os
 import random
 import socket
@@ -95,7 +95,8 @@ class Usage(GdbCase):
             self.assertIn(b"install gdb", result.stderr)
             self.assertEqual(os.listdir(tmp), [])
             # One that is no gdb: nobody stays behind who would keep our pipes open.
-            self.assertStatus(deja("debug", trace, "--gdb", "/bin/true", stdin=None, env=dict(os.environ, TMPDIR=tmp)), 0)
+            self.assertStatus(deja("debug", trace, "--gdb", "/bin/true", stdin=None,
+                                   env=dict(os.environ, TMPDIR=tmp)), 0)
 
 
 class Traces(GdbCase):
@@ -141,7 +142,8 @@ class Traces(GdbCase):
                 trace = self.cut(share)
                 plain = deja("replay", trace, stdin=None)
                 self.assertStatus(plain, 0)
-                self.assertIn(b"cut off" if share < 0.99 else b"replay exact", plain.stderr) # the last lacks its index
+                # The last one lacks nothing but its index.
+                self.assertIn(b"cut off" if share < 0.99 else b"replay exact", plain.stderr)
                 server = self.serve("replay", trace)
                 client = self.client(server)
                 client.insert(1, start)
@@ -226,15 +228,18 @@ class Packets(GdbCase):
             self.assertEqual(self.client(server).when(), before)
 
     def test_requests_that_make_no_sense(self):
-        requests = ["m", "m,", "mzz,4", "m0", "m0,", "m0,fffffffffffffffff", "m-1,4", "M0,4:zz", "M0,4:00", "M0,1:0000", "G",
-                    "G00", "P", "P0", "P0=", "P0=zz", "P999=00", "P0=" + "00" * 9, "p", "pffff", "pzz", "Z", "Z0", "Z9,0,1",
-                    "Z2,0,0", "Z2,ffffffffffffffff,2", "z0", "Z0,zz,1", "Z0,0,1;X2,27", "Z0,0,1;Xffff,27", "vCont", "vCont;",
-                    "vCont;q", "vCont;s:9", "vCont;r", "vCont;r5", "vCont;s:1;;", "H", "Hg99", "Hzz", "T99", "qXfer", "qXfer:",
-                    "qXfer:features:read:target.xml", "qXfer:features:read:target.xml:z,1", "qXfer:features:read:x.xml:0,10",
-                    "qXfer:nothing:read::0,10", "qXfer:features:write:target.xml:0:x", "qRcmd", "qRcmd,", "qRcmd,zz",
-                    "qRcmd,0", "qSearch:memory:0;10", "qSearch:memory:0;fffffffffff;", "qCRC:0,", "X0,4:ab", "x", "x0",
-                    "vFile:open:2f,0,0", "vFile:pread:9,9,9", "vRun;;;", "vAttach;1", "R00", "!", "?", "i", "t", "A", "b9600",
-                    "QStartNoAckMode;", "QPassSignals:zz", "Qqemu.PhyMemMode", "Qqemu.PhyMemMode:7", "qqemu", "\x7f" * 30]
+        requests = ["m", "m,", "mzz,4", "m0", "m0,", "m0,fffffffffffffffff", "m-1,4", "M0,4:zz", "M0,4:00",
+                    "M0,1:0000", "G", "G00", "P", "P0", "P0=", "P0=zz", "P999=00", "P0=" + "00" * 9, "p",
+                    "pffff", "pzz", "Z", "Z0", "Z9,0,1", "Z2,0,0", "Z2,ffffffffffffffff,2", "z0", "Z0,zz,1",
+                    "Z0,0,1;X2,27", "Z0,0,1;Xffff,27", "vCont", "vCont;", "vCont;q", "vCont;s:9", "vCont;r",
+                    "vCont;r5", "vCont;s:1;;", "H", "Hg99", "Hzz", "T99", "qXfer", "qXfer:",
+                    "qXfer:features:read:target.xml", "qXfer:features:read:target.xml:z,1",
+                    "qXfer:features:read:x.xml:0,10", "qXfer:nothing:read::0,10",
+                    "qXfer:features:write:target.xml:0:x", "qRcmd", "qRcmd,", "qRcmd,zz", "qRcmd,0",
+                    "qSearch:memory:0;10", "qSearch:memory:0;fffffffffff;", "qCRC:0,", "X0,4:ab", "x", "x0",
+                    "vFile:open:2f,0,0", "vFile:pread:9,9,9", "vRun;;;", "vAttach;1", "R00", "!", "?", "i", "t",
+                    "A", "b9600", "QStartNoAckMode;", "QPassSignals:zz", "Qqemu.PhyMemMode",
+                    "Qqemu.PhyMemMode:7", "qqemu", "\x7f" * 30]
         for server, client in self.each():
             for request in requests:
                 with self.subTest(request[:40]):
@@ -244,7 +249,8 @@ class Packets(GdbCase):
 
     def test_oversized(self):
         for server, client in self.each():
-            for body in (b"m" * 200000, b"qRcmd," + b"41" * 100000, b"M0,10000:" + b"00" * 65536, b"X0,ffff:" + b"}" * 99999):
+            for body in (b"m" * 200000, b"qRcmd," + b"41" * 100000, b"M0,10000:" + b"00" * 65536,
+                         b"X0,ffff:" + b"}" * 99999):
                 client.send(b"$" + body + b"#%02x" % (sum(body) & 255))
                 self.assertAnswers(client)
             client.demand("m0,ffff" if server.args[0] == "run" else "m10000,10")
@@ -312,13 +318,15 @@ class Packets(GdbCase):
     def test_mutated_packets(self):
         seed = int(os.environ.get("DEJA_TEST_SEED", "0")) or random.SystemRandom().getrandbits(32)
         print(f"DEJA_TEST_SEED={seed}", flush=True)
-        requests = [b"g", b"p10", b"P1=0100000000000000", b"m10000,40", b"M11f00,4:01020304", b"X11f00,4:abcd", b"Z0,1028f,1",
-                    b"Z2,106d8,4", b"Z1,1028f,1;X3,220127", b"z0,1028f,1", b"s", b"bs", b"vCont;s:1", b"vCont;r10000,10010:1",
-                    b"qSupported:swbreak+;hwbreak+", b"qXfer:features:read:target.xml:0,fff", b"qXfer:threads:read::0,ff",
+        requests = [b"g", b"p10", b"P1=0100000000000000", b"m10000,40", b"M11f00,4:01020304", b"X11f00,4:abcd",
+                    b"Z0,1028f,1", b"Z2,106d8,4", b"Z1,1028f,1;X3,220127", b"z0,1028f,1", b"s", b"bs",
+                    b"vCont;s:1", b"vCont;r10000,10010:1", b"qSupported:swbreak+;hwbreak+",
+                    b"qXfer:features:read:target.xml:0,fff", b"qXfer:threads:read::0,ff",
                     b"qRcmd," + b"when".hex().encode(), b"qRcmd," + b"seek 5000".hex().encode(),
                     b"qRcmd," + b"info mem".hex().encode(), b"qRcmd," + b"events 0 5".hex().encode(),
-                    b"qSearch:memory:10000;1000;abc", b"Hg1", b"Hc-1", b"T1", b"?", b"qfThreadInfo", b"vFile:open:61,0,0",
-                    b"Qqemu.PhyMemMode:1", b"Qqemu.PhyMemMode:0", b"qOffsets", b"G" + b"00" * 40]
+                    b"qSearch:memory:10000;1000;abc", b"Hg1", b"Hc-1", b"T1", b"?", b"qfThreadInfo",
+                    b"vFile:open:61,0,0", b"Qqemu.PhyMemMode:1", b"Qqemu.PhyMemMode:0", b"qOffsets",
+                    b"G" + b"00" * 40]
         rng = random.Random(seed)
         for kind in ("run", "replay"):
             server = self.checked(kind)
@@ -405,7 +413,8 @@ class Vanishing(GdbCase):
         symbols = symbols_of(PROBE)
         server = self.serve(*RUN, "-append", "=CW", "-S")
         for _ in range(5):
-            gdb = subprocess.Popen(gdb_client.gdb_arguments(["continue"], PROBE, server.address), stdin=subprocess.DEVNULL,
+            gdb = subprocess.Popen(gdb_client.gdb_arguments(["continue"], PROBE, server.address),
+                                   stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             while b"@@0@@" not in (line := gdb.stdout.readline()):
                 self.assertNotEqual(line, b"")

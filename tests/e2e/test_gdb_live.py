@@ -299,7 +299,8 @@ class Points(Live):
     def test_condition_is_evaluated_in_the_target(self):
         server = self.probe("B")
         out = self.gdb(server, "set breakpoint condition-evaluation target", "break bump if $rbx == 99990",
-                       "continue", "print $rbx", "info breakpoints", "condition 1 $rbx % 3 == 2 && *(int *)&counter > 99994",
+                       "continue", "print $rbx", "info breakpoints",
+                       "condition 1 $rbx % 3 == 2 && *(int *)&counter > 99994",
                        "continue", "print $rbx", "delete", "detach", symbols=PROBE)
         self.assertEqual([out[3], out[7]], ["$1 = 99990", "$2 = 99995"])
         self.assertIn("(target evals)", out[4])
@@ -588,7 +589,8 @@ class Places(Live):
             self.assertEqual(self.client(server).register("icount"), 0)
 
     def test_standard_input_and_output(self):
-        command = f"{common.DEJA} run -m 64M -kernel {PROBE} -append =CR -S -serial file:{self.path('out')} -gdb stdio"
+        command = (f"{common.DEJA} run -m 64M -kernel {PROBE} -append =CR -S -serial file:{self.path('out')} "
+                   "-gdb stdio")
         out = gdb_client.run_gdb(None, f"target remote | {command}", "break repeat_done", "continue",
                                  "print $rcx", "detach", symbols=PROBE)
         self.assertEqual(out[3], "$1 = 0")

@@ -124,7 +124,8 @@ class Modes(GdbCase):
                 client.remove(1, self.symbols[before])
                 states = []
                 while client.register("rip") != self.symbols[after]:
-                    states.append((client.when(), client.demand("g"), client.register("efer"), client.register("cs_base")))
+                    states.append((client.when(), client.demand("g"), client.register("efer"),
+                                   client.register("cs_base")))
                     client.resume("s")
                     self.assertLess(len(states), 20)
                 modes = {(client.object("threads"), client.register("efer"))}
@@ -157,7 +158,8 @@ class Modes(GdbCase):
                 stop = client.resume("c")
                 address = int(stop.reasons["watch"], 16)
                 seen += [name for name in names if self.symbols[name] == address]
-            self.assertEqual(seen, ["count_" + name for name in ("pm16", "real", "pm16", "pm32", "long", "compat", "long",
+            self.assertEqual(seen, ["count_" + name for name in ("pm16", "real", "pm16", "pm32", "long", "compat",
+                                                                 "long",
                                                                  "pm32")])
 
     def test_interrupt_handlers_of_every_mode(self):
@@ -172,7 +174,8 @@ class Modes(GdbCase):
                 name = handlers[client.register("rip")]
                 self.assertEqual(client.when()[1], 1)
                 seen.append(name)
-            self.assertEqual(seen, [name for name in ("pm16", "real", "pm16", "pm32", "long", "long", "long", "pm32", "pm16")
+            self.assertEqual(seen, [name for name in ("pm16", "real", "pm16", "pm32", "long", "long", "long", "pm32",
+                                                      "pm16")
                                     for _ in range(2)])
 
     def test_changes_in_every_mode(self):
@@ -185,7 +188,8 @@ class Modes(GdbCase):
             client.set_register(register, client.register(register) + 1)
         client.insert(1, self.symbols["finish"])
         client.resume("c")
-        self.assertEqual(int.from_bytes(client.read(self.symbols["sum_real"], 2), "little"), (3 * (210 + 0x1010) + 21) & 0xffff) # one turn more, with 21
+        self.assertEqual(int.from_bytes(client.read(self.symbols["sum_real"], 2), "little"),
+                         (3 * (210 + 0x1010) + 21) & 0xffff) # one turn more, with 21
         self.assertEqual(int.from_bytes(client.read(self.symbols["sum_long"], 4), "little"), 6 * 55 + 11)
         client.demand("D")
         self.assertEqual(server.wait(), 3)
@@ -211,7 +215,8 @@ class Modes(GdbCase):
                 client.resume("c")
                 twice = client.read(variable, size)
                 client.remove(2, variable, size)
-                self.assertEqual([int.from_bytes(v, "little") - int.from_bytes(before, "little") for v in (once, twice)],
+                self.assertEqual([int.from_bytes(v, "little") - int.from_bytes(before, "little") for v in (once,
+                                                                                                           twice)],
                                  [1, 2])
 
     def test_one_gdb_with_symbols_all_the_way(self):
@@ -236,9 +241,11 @@ class Modes(GdbCase):
 
     def test_one_gdb_steps_up_through_all_modes_and_back(self):
         """stepi from real mode to 64-bit mode, over each far jump, and reverse-stepi down again."""
-        commands = ["break leave_real", "continue", "delete", "tbreak pm16_up", "stepi 3", "info symbol $pc", "continue",
+        commands = ["break leave_real", "continue", "delete", "tbreak pm16_up", "stepi 3", "info symbol $pc",
+                    "continue",
                     "stepi", "reverse-stepi", "reverse-stepi", "info symbol $pc", "tbreak enter_long", "continue",
-                    "tbreak long_entered", "continue", "print $efer", "reverse-stepi", "info symbol $pc", "print $cs_base",
+                    "tbreak long_entered", "continue", "print $efer", "reverse-stepi", "info symbol $pc",
+                    "print $cs_base",
                     "stepi", "info symbol $pc", "tbreak leave_real", "reverse-continue", "print $cr0"]
         out = self.gdb(self.served("replay"), *commands, symbols=SWITCH)
         self.assertIn("leave_real", out[1])

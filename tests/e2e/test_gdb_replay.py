@@ -127,7 +127,8 @@ class LostUpdate(DemoRecorded):
 
     def test_handler_that_came_between(self):
         """Before the store the timer interrupted the other teller: the CPU came back from him."""
-        out = self.debug("watch ledger.balance if " + self.CONDITION, "reverse-continue", "backtrace", "set $store = $icount",
+        out = self.debug("watch ledger.balance if " + self.CONDITION, "reverse-continue", "backtrace",
+                         "set $store = $icount",
                          "delete", "break trap_common", "reverse-continue", "print $store - $icount < 2000000",
                          "backtrace", "stepi", "reverse-stepi", "reverse-stepi", "print $store - $icount < 2000000")
         first = "alice" if "alice" in out[2] else "bob"
@@ -239,7 +240,8 @@ class Lines(DemoRecorded):
 
     def test_reverse_continue_finds_calls_one_by_one(self):
         out = self.past("break fee_for", "continue", "continue", "continue", "print amount", "continue",
-                        "reverse-continue", "print amount", "reverse-continue", "reverse-continue", "reverse-continue")
+                        "reverse-continue", "print amount", "reverse-continue", "reverse-continue",
+                        "reverse-continue")
         self.assertEqual(out[4].split("= ")[1], out[7].split("= ")[1])
         for i in (6, 8, 9):
             self.assertIn("fee_for (amount=", out[i])
@@ -256,7 +258,8 @@ class Lines(DemoRecorded):
         self.assertIn("watchpoint", out[7])
 
     def test_icount_in_conditions(self):
-        out = self.past("set breakpoint condition-evaluation target", "break bump_nothing", "break post if $icount > 4000000",
+        out = self.past("set breakpoint condition-evaluation target", "info line post",
+                        "break post if $icount > 4000000",
                         "continue", "print $icount > 4000000 && $icount < 4010000", "reverse-continue", "delete",
                         "break post if $icount < 3000000", "continue", "reverse-continue",
                         "print $icount < 3000000 && $icount > 2990000", "print $vns > $icount", "info breakpoints")
@@ -267,7 +270,8 @@ class Lines(DemoRecorded):
     def test_tick_handler_is_a_place(self):
         out = self.past("monitor seek 9000000", "maintenance flush register-cache", "break *(trap_stubs + 32 * 16)",
                         "reverse-continue", "monitor when", "reverse-continue", "monitor when", "reverse-stepi",
-                        "monitor when", "print $rip == (long)trap_stubs + 32 * 16", "stepi", "monitor when", "continue",
+                        "monitor when", "print $rip == (long)trap_stubs + 32 * 16", "stepi", "monitor when",
+                        "continue",
                         "monitor when")
         self.assertIn("Breakpoint 1, trap_stubs ()", out[3])
         whens = [re.match(r"instruction ([\d,]+(?:\+\d+)?) of ", out[i]).group(1) for i in (4, 6, 8, 11, 13)]
@@ -282,7 +286,8 @@ class Lines(DemoRecorded):
 class Ends(Recorded):
     def test_gdb_is_told_of_both_ends_and_stays(self):
         server = self.replay()
-        out = self.gdb(server, "reverse-stepi", "reverse-continue", "continue", "continue", "stepi", "info registers rip",
+        out = self.gdb(server, "reverse-stepi", "reverse-continue", "continue", "continue", "stepi",
+                       "info registers rip",
                        "reverse-stepi", "stepi", "stepi", "reverse-continue", "info threads", symbols=SWITCH)
         for i in (0, 1, 2, 3, 4, 8, 9):
             self.assertIn(HISTORY_ENDS, out[i])
@@ -365,15 +370,13 @@ class Hits(Recorded):
 
     def test_breakpoints_in_each_mode_and_handlers(self):
         for names in (("work_real",), ("real_far", "pm16_multiply"), ("fibonacci", "compat_subtract", "long_add"),
-                      ("tick_real", "tick_pm16", "tick_pm32", "tick_long"), ("start", "finish"), ("leave_long.no",)):
+                      ("tick_real", "tick_pm16", "tick_pm32", "tick_long"), ("start", "finish"), ("leave_long",)):
             with self.subTest(names):
-                points = [(0, self.symbols[name], 1) for name in names if name in self.symbols]
-                forward, backward = self.both(*points)
+                forward, backward = self.both(*[(0, self.symbols[name], 1) for name in names])
                 if "start" in names:
                     backward = backward[1:] # forwards, it starts at that one
                 self.assertEqual(forward, backward)
-                if points:
-                    self.assertGreaterEqual(len(forward), 1)
+                self.assertGreaterEqual(len(forward), 1)
 
     def test_interrupts_are_entered_as_often_as_recorded(self):
         forward, _ = self.both(*[(1, self.symbols[f"tick_{mode}"], 1) for mode in ("real", "pm16", "pm32", "long")])
@@ -382,7 +385,8 @@ class Hits(Recorded):
 
     def test_watchpoints(self):
         """Forwards after the store, backwards before it."""
-        for kind, name, length in ((2, "sum_real", 2), (2, "sum_compat", 4), (2, "ticks_real", 12), (4, "sum_pm32", 8),
+        for kind, name, length in ((2, "sum_real", 2), (2, "sum_compat", 4), (2, "ticks_real", 12), (4, "sum_pm32",
+                                                                                                     8),
                                    (3, "fib_other", 4), (2, "copy", 48), (3, "pattern", 7), (2, "idt16", 4096)):
             with self.subTest(name=name, kind=kind):
                 forward, backward = self.both((kind, self.symbols[name], length))
@@ -482,7 +486,8 @@ class Monitor(Recorded):
         end = client.when()
         self.assertIn("the end of the recording", client.monitor("seek 99999999999"))
         self.assertEqual(client.when(), end)
-        self.assertRegex(client.monitor("when"), rf"^instruction {end[0]:,} of {end[0]:,}, 0\.\d{{9}} s, RIP [0-9a-f]+")
+        self.assertRegex(client.monitor("when"),
+                         rf"^instruction {end[0]:,} of {end[0]:,}, 0\.\d{{9}} s, RIP [0-9a-f]+")
         for bad in ("seek", "seek x", "seek 1 2", "seek +", "seek 1++2"):
             self.assertIn("takes", client.monitor(bad))
             self.assertEqual(client.when(), end)
@@ -578,10 +583,11 @@ class Monitor(Recorded):
         for place in ("30000", "3809+1", "100000", "end"):
             client.monitor("seek " + place)
             before = client.digest()
-            for command in ("when", "info cpu", "info tlb", "info mem", "info devices", "info pit", "screen", "events",
+            for command in ("when", "info cpu", "info tlb", "info mem", "info devices", "info pit", "screen",
+                            "events",
                             "checkpoints", "x /64 0x10000", "xp /64 0xb8000", "xp /64 0xfee00000"):
                 client.monitor(command)
-            client.read(0xa0000, 0x1000) if place == "end" else None
+            client.read(0x10000, 0x1000)
             client.demand("g")
             self.assertEqual(client.digest(), before)
 
@@ -634,7 +640,8 @@ class Branches(Recorded):
     def test_gdb_calls_a_function_of_the_guest(self):
         out = self.past("break work_long", "continue", "monitor digest", "set $before = *(long *)&count_long",
                         "call (void)work_long()", "print *(long *)&count_long - $before", "monitor when",
-                        "monitor seek 100000", "maintenance flush register-cache", "break work_long", "reverse-continue",
+                        "monitor seek 100000", "maintenance flush register-cache", "break work_long",
+                        "reverse-continue",
                         "monitor seek begin", "maintenance flush register-cache", "continue", "monitor digest",
                         "print *(long *)&count_long")
         self.assertIn("is a branch, live and unrecorded", out[4])
@@ -667,7 +674,8 @@ class DemoBranches(DemoRecorded):
         """What if the balance had been right: set it before the audit, and the demo does not panic there."""
         out = self.debug("tbreak ledger_audit", "reverse-continue",
                          "set var ledger.balance = ledger.opening + tellers[0].net + tellers[1].net",
-                         "tbreak panic", "tbreak ledger_audit", "continue", "print $_", "monitor when", "print ledger",
+                         "tbreak panic", "tbreak ledger_audit", "continue", "print $_", "monitor when",
+                         "print ledger",
                          "deja-seek end", "backtrace")
         self.assertIn("ledger_audit", out[1])
         self.assertIn("ledger_audit", out[5]) # the next day's
@@ -715,7 +723,8 @@ class Walks(Recorded):
             return
         when, digest = client.when(), client.digest()
         self.log.append(f"  at {when}")
-        self.assertEqual(self.seen.setdefault(when, digest), digest, f"at {when}, after:\n" + "\n".join(self.log[-30:]))
+        self.assertEqual(self.seen.setdefault(when, digest), digest,
+                         f"at {when}, after:\n" + "\n".join(self.log[-30:]))
 
     def random_point(self):
         pick = self.random
@@ -727,7 +736,8 @@ class Walks(Recorded):
         return kind, address + pick.choice((0, 0, 0, 1, 3)), pick.choice((1, 2, 3, 4, 8, 12, 100))
 
     FIRST = "gdt"
-    CODE = ("work_real", "tick_real", "tick_long", "tick_pm32", "long_add", "fibonacci", "compat_subtract", "leave_pm16",
+    CODE = ("work_real", "tick_real", "tick_long", "tick_pm32", "long_add", "fibonacci", "compat_subtract",
+            "leave_pm16",
             "real_far", "pm16_multiply", "enter_compat", "leave_long")
 
     def change_points(self):
@@ -853,7 +863,8 @@ class DemoWalks(DemoRecorded, Walks):
     checkpoint_memory = None
 
     def attached(self, *more):
-        return super().attached(*more, *(("--checkpoint-mem", self.checkpoint_memory) if self.checkpoint_memory else ()))
+        return super().attached(*more, *(("--checkpoint-mem",
+                                          self.checkpoint_memory) if self.checkpoint_memory else ()))
 
     def test_random_operations_with_little_memory(self):
         self.checkpoint_memory = "1M"

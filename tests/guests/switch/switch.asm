@@ -1,5 +1,5 @@
 ; SPDX-License-Identifier: MIT
-; Up and down through the processor's modes, some work and some timer interrupts in each (SDM vol. 3, 9.8 and 9.9):
+; Up and down through the processor's modes, work and timer interrupts in each (SDM vol. 3, 9.8 and 9.9):
 ;
 ;     real -> 16-bit protected -> 32-bit protected -> 64-bit -> compatibility -> 64-bit
 ;          -> 32-bit protected -> 16-bit protected -> real
@@ -7,8 +7,9 @@
 ; ROUNDS times. A letter on COM1 for each stay: r p P L c. In the end the sums of each mode's work are compared
 ; with what they have to be.
 ;
-; An ELF, linked at BASE, so that a debugger has a symbol for every linear address in every mode. One section: real-mode
-; code reaches its data by offsets from `base`. There is no gate but the timer's: a fault ends in a triple fault.
+; An ELF, linked at BASE, so that a debugger has a symbol for every linear address in every mode. One section:
+; real-mode code reaches its data by offsets from `base`. There is no gate but the timer's: a fault ends in a
+; triple fault.
 
 %define BASE      0x10000
 %define SEGMENT   (BASE >> 4)
