@@ -106,3 +106,8 @@ Seek("deja-seek")
 LastWrite("deja-last-write")
 Events("deja-events")
 Checkpoints("deja-checkpoints")
+
+# A line is stepped through backwards past interrupts and page faults, as forwards; an instruction is not.
+for command in ("reverse-step", "reverse-next"):
+    gdb.execute("define hook-%s\nmonitor handlers pass\nend" % command)
+    gdb.execute("define hookpost-%s\nmonitor handlers enter\nend" % command)

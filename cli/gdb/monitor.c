@@ -34,6 +34,9 @@ static const struct command commands[] = {
     {"xp", "[/COUNT] ADDR", "bytes of guest-physical memory", monitor_xp, false},
     {"x", "[/COUNT] ADDR", "bytes of virtual memory, with what they are mapped to", monitor_x, false},
     {"screen", "", "the text screen", monitor_screen, false},
+    {"handlers", "[pass|enter]",
+     "whether steps back pass over the handlers of interrupts and exceptions, or enter them",
+     monitor_handlers, true},
     {"digest", "", "digest of the whole state here, as recordings hold it", monitor_digest, false},
     {"help", "", "this list", help, false},
 };

@@ -18,7 +18,7 @@ struct monitor_call {
 /* 0, or -1 after the reason was written to call->out. */
 typedef int monitor_fn(struct monitor_call *call);
 
-monitor_fn monitor_when, monitor_digest, monitor_seek, monitor_checkpoint, monitor_checkpoints, monitor_last_write,
+monitor_fn monitor_when, monitor_digest, monitor_handlers, monitor_seek, monitor_checkpoint, monitor_checkpoints, monitor_last_write,
     monitor_events;                                             /* monitor_time.c */
 monitor_fn monitor_info, monitor_screen, monitor_registers;     /* monitor_info.c */
 monitor_fn monitor_info_tlb, monitor_info_mem, monitor_xp, monitor_x; /* monitor_memory.c */

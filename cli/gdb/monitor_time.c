@@ -46,6 +46,22 @@ int monitor_when(struct monitor_call *call)
     return 0;
 }
 
+int monitor_handlers(struct monitor_call *call)
+{
+    struct session *s = call->s;
+    bool pass = call->n > 0 && strcmp(call->words[0], "pass") == 0;
+
+    if (call->n > 0 && !pass && strcmp(call->words[0], "enter") != 0) {
+        fputs("handlers takes pass or enter\n", call->out);
+        return -1;
+    }
+    if (call->n > 0)
+        s->pass_handlers = pass;
+    else
+        fprintf(call->out, "steps back %s handlers\n", s->pass_handlers ? "pass over" : "enter");
+    return 0;
+}
+
 int monitor_digest(struct monitor_call *call)
 {
     fprintf(call->out, "%016" PRIx64 "\n", machine_digest(call->s->m));

@@ -30,7 +30,7 @@ struct debug_point session_debug_point(const struct gdbstub_point *p)
 }
 
 /* The timeline keeps a list of its own; a live machine is armed when it runs. */
-static int tell_timeline(struct session *s)
+int session_tell_points(struct session *s)
 {
     struct debug_point *points;
     int rc;
@@ -69,7 +69,7 @@ int session_insert_point(struct session *s, const struct gdbstub_point *point)
         s->capacity += 16;
     }
     s->points[s->npoints++] = *point;
-    return tell_timeline(s);
+    return session_tell_points(s);
 }
 
 int session_remove_point(struct session *s, const struct gdbstub_point *point)
@@ -80,5 +80,5 @@ int session_remove_point(struct session *s, const struct gdbstub_point *point)
         return 0;
     s->npoints--;
     memmove(&s->points[at], &s->points[at + 1], (s->npoints - at) * sizeof(s->points[0]));
-    return tell_timeline(s);
+    return session_tell_points(s);
 }

@@ -164,23 +164,11 @@ static enum timeline_status step(struct session *s)
     return live_run(s, next, false);
 }
 
-/* Where an interrupted program goes on: the same place of the same stack. */
-struct resume_point {
-    uint64_t rip, rsp;
-};
-
-static bool is_at(const struct session *s, const struct resume_point *at)
-{
-    const struct cpu *cpu = &s->m->cpus[0];
-
-    return cpu_linear_rip(cpu) == at->rip && cpu->regs[REG_RSP] == at->rsp;
-}
-
 /*
  * An interrupt or exception came while a line was stepped through: its handler runs, with all of the
  * client's points in force, until it returns here.
  */
-static enum timeline_status run_handler(struct session *s, const struct resume_point *at)
+static enum timeline_status run_handler(struct session *s, const struct handler_place *at)
 {
     struct gdbstub_point back = {.kind = GDBSTUB_HARDWARE_BREAK, .address = at->rip, .length = 1};
     enum timeline_status status;
@@ -193,7 +181,7 @@ static enum timeline_status run_handler(struct session *s, const struct resume_p
         if (!clients)
             session_remove_point(s, &back);
         ours = status == TIMELINE_HIT && s->hit.point.kind == DEBUG_EXEC && s->hit.rip == at->rip;
-    } while (ours && !is_at(s, at));
+    } while (ours && !handler_place_is(s, at));
     return ours ? TIMELINE_THERE : status;
 }
 
@@ -220,8 +208,7 @@ static enum timeline_status step_range(struct session *s)
 
     do {
         struct moment before = machine_moment(s->m), after;
-        struct resume_point at = {.rip = cpu_linear_rip(&s->m->cpus[0]),
-                                  .rsp = s->m->cpus[0].regs[REG_RSP]};
+        struct handler_place at = handler_place_now(s);
 
         status = step(s);
         after = machine_moment(s->m);
@@ -242,7 +229,7 @@ static enum timeline_status move(struct session *s)
     case GDBSTUB_STEP: return step(s);
     case GDBSTUB_RANGE_STEP: return step_range(s);
     case GDBSTUB_REVERSE_STEP:
-        return s->timeline == NULL ? TIMELINE_BEGIN : timeline_step_back(s->timeline);
+        return s->timeline == NULL ? TIMELINE_BEGIN : session_step_back(s);
     case GDBSTUB_REVERSE_CONTINUE: return backward(s);
     case GDBSTUB_CONTINUE:
     case GDBSTUB_HOLD: break;

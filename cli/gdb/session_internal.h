@@ -13,6 +13,11 @@
 
 struct guest_symbols;
 
+/* Where an interrupted program goes on: the same place of the same stack. */
+struct handler_place {
+    uint64_t rip, rsp;
+};
+
 struct session {
     struct session_options options;
     struct machine *m;
@@ -30,6 +35,8 @@ struct session {
     bool detached;    /* it left, and the guest may go on */
     bool ended;       /* stdio: there will be no other client */
     bool in_monitor;  /* inside of the library's callback: it must not be called */
+    bool pass_handlers; /* steps back do not go into handlers (monitor handlers) */
+    struct handler_place returned_to;
     bool physical;    /* memory packets are about guest-physical addresses */
     bool over;        /* live: the guest has ended, as: */
     enum machine_stop end;
@@ -47,6 +54,15 @@ bool session_has_point(const struct session *s, const struct gdbstub_point *poin
 int session_insert_point(struct session *s, const struct gdbstub_point *point);
 int session_remove_point(struct session *s, const struct gdbstub_point *point);
 struct debug_point session_debug_point(const struct gdbstub_point *point);
+
+/* The timeline is to know of them as they are. */
+int session_tell_points(struct session *s);
+
+/* --- handlers.c --- */
+struct handler_place handler_place_now(const struct session *s);
+bool handler_place_is(const struct session *s, const struct handler_place *at);
+/* One moment back, or past a handler. */
+enum timeline_status session_step_back(struct session *s);
 
 /* --- run.c: moving the machine --- */
 /* Does what s->action says; the stop to tell the client. */
