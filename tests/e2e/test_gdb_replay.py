@@ -116,6 +116,42 @@ class LostUpdate(DemoRecorded):
         out[0] = "panic ledger_audit () auditor"
         self.assertIsTheLostUpdate(out)
 
+    def test_lines_lead_back_past_the_other_teller(self):
+        """reverse-next from the store to the load: over the timer's handler and the thread that it let run."""
+        out = self.debug("watch ledger.balance if " + self.CONDITION, "reverse-continue", "delete", "deja-when",
+                         "reverse-next", "reverse-next", "deja-when", "print ledger.balance", "info symbol $pc",
+                         "next", "next", "deja-when", "reverse-stepi", "info symbol $pc")
+        after, before, amount = map(int, re.search(
+            r"Old value = (\d+)\nNew value = (\d+)\n(?s:.*)post \(teller=.*, amount=(-?\d+)\)", out[1]).groups())
+        store, load, again = (int(re.match(r"instruction ([\d,]+)", out[i]).group(1).replace(",", ""))
+                              for i in (3, 6, 11))
+        self.assertIn("int64_t fee = fee_for(amount)", out[4])
+        self.assertIn("int64_t seen = ledger.balance", out[5])
+        self.assertGreater(store - load, 100000)             # the other's turn
+        seen = int(out[7].split("= ")[1])
+        self.assertNotEqual(seen, before)
+        self.assertLessEqual(abs(seen + amount - after), 20) # but for the fee
+        self.assertIn("post", out[8])
+        # Forward by lines it is the same way.
+        self.assertIn("ledger.balance = seen + amount - fee", out[10])
+        self.assertLess(load, again)
+        self.assertLessEqual(again, store)
+        self.assertIn("fee_for", out[13])
+
+    def test_an_instruction_back_goes_into_the_handler_or_past_it(self):
+        out = self.debug("python import re", "python at = int(re.search('[0-9,]+', gdb.execute("
+                         "'monitor events 5000000 1', to_string=True)).group().replace(',', ''))",
+                         "python gdb.execute('deja-seek %d' % at)", "deja-when", "monitor digest", "print $rip",
+                         "python gdb.execute('tbreak *%d if $rsp == %d && $icount > %d' % (*[int(gdb.parse_and_eval("
+                         "'(long)$' + r)) for r in ('rip', 'rsp')], at))", "continue", "deja-when", "monitor handlers", "reverse-stepi", "x/i $pc",
+                         "stepi", "monitor handlers pass", "monitor handlers", "reverse-stepi", "deja-when",
+                         "monitor digest")
+        self.assertIn("enter", out[9])
+        self.assertRegex(out[11], "iret")
+        self.assertIn("pass over", out[14])
+        self.assertEqual(out[3], out[16])   # where the interrupt came,
+        self.assertEqual(out[4], out[17])   # in the same state
+
     def test_forward_the_same_store_upsets_the_books(self):
         back = self.debug("watch ledger.balance if " + self.CONDITION, "reverse-continue", "deja-when", "delete",
                           "watch ledger.balance", "continue", "print " + self.CONDITION, "continue",
