@@ -24,8 +24,7 @@
 #define CHECKPOINT_NS   50000000u /* of running, between two checkpoints, */
 #define CHECKPOINT_PART 30u       /* and at least so many times what taking one costs: for each page */
 #define PAGE_COST_NS    600u      /* this much, where the host's memory is warm */
-#define LOCAL_RUN_NS    12000000u /* of running, between two local ones */
-#define LOCAL_SCAN_NS   3000000u
+#define LOCAL_NS        3000000u  /* of scanning, between two local ones */
 
 /* Local checkpoints are left so many instructions before a place that was sought. */
 static const uint64_t rung_distance[] = {16777216, 8388608, 4194304, 2097152, 1048576, 524288, 262144,
@@ -259,14 +258,6 @@ static bool worth_it(const struct timeline *t, uint64_t since_ns, uint64_t at_le
            since_ns / CHECKPOINT_PART >= t->m->ram.ntouched * PAGE_COST_NS;
 }
 
-static bool local_due(const struct timeline *t, uint64_t now_ns, enum timeline_purpose purpose)
-{
-    uint64_t since = now_ns - t->local_mark_ns;
-
-    return (purpose == TO_RUN && worth_it(t, since, LOCAL_RUN_NS)) ||
-           (purpose == TO_SCAN && worth_it(t, since, LOCAL_SCAN_NS));
-}
-
 static void take_if_due(struct timeline *t, enum timeline_purpose purpose)
 {
     uint64_t now = wall_ns();
@@ -275,7 +266,7 @@ static void take_if_due(struct timeline *t, enum timeline_purpose purpose)
         return;
     if (worth_it(t, now - t->wall_mark_ns, CHECKPOINT_NS))
         take_checkpoint(t, false);
-    else if (local_due(t, now, purpose))
+    else if (purpose == TO_SCAN && worth_it(t, now - t->local_mark_ns, LOCAL_NS))
         take_checkpoint(t, true);
 }
 
@@ -476,7 +467,7 @@ enum timeline_status timeline_seek(struct timeline *t, struct moment to)
 
         if (status != TIMELINE_THERE)
             return status;
-        return timeline_advance(t, to, TO_STEP);
+        return timeline_advance(t, to, TO_RUN);
     }
     return seek(t, to);
 }
@@ -530,7 +521,7 @@ enum timeline_status timeline_step(struct timeline *t)
 
     next.entries++;
     timeline_arm(t, ARM_WATCHPOINTS, false);
-    status = timeline_advance(t, next, TO_STEP);
+    status = timeline_advance(t, next, TO_RUN);
     if (status == TIMELINE_HIT && !is_accepted(t))
         status = TIMELINE_THERE;
     timeline_arm(t, ARM_NONE, false);

@@ -139,7 +139,7 @@ static enum timeline_status step_up_to(struct timeline *t, struct moment now, st
         struct moment next = *last = timeline_now(t);
 
         next.entries++;
-        status = timeline_advance(t, next, TO_STEP);
+        status = timeline_advance(t, next, TO_RUN);
         ++*steps;
     }
     /* The end of the recording is what `now` was. */

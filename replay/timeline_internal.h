@@ -41,9 +41,8 @@ enum timeline_arming { ARM_NONE, ARM_WATCHPOINTS, ARM_ALL };
 void timeline_arm(struct timeline *t, enum timeline_arming what, bool pass);
 
 /* What a run is for decides which local checkpoints it leaves: those just before the place sought; one
- * now and then, since the user may want to go back from anywhere; more, since a hit will be gone back to;
- * none. */
-enum timeline_purpose { TO_SEEK, TO_RUN, TO_SCAN, TO_STEP };
+ * now and then, since a hit will be gone back to; none. */
+enum timeline_purpose { TO_SEEK, TO_SCAN, TO_RUN };
 
 /*
  * Runs forward to `until`: in slices, leaving and adopting checkpoints. THERE, END, HIT (the machine's,

@@ -188,8 +188,9 @@ static void answer(struct session *s)
 {
     struct gdbstub_stop stop = session_resume(s);
 
-    session_look(s);
     gdbstub_stopped(s->stub, &stop);
+    listen_in(s, 0); /* the answer is on its way before anything else is done */
+    session_look(s);
 }
 
 /* --- replays --- */
