@@ -129,18 +129,15 @@ enum timeline_status timeline_last_write(struct timeline *t, uint64_t gpa, uint6
 /* --- one moment back --- */
 
 /* Steps from here until `now` would be reached or passed; *last is the last moment before it. */
-static enum timeline_status step_up_to(struct timeline *t, struct moment now, struct moment *last,
-                                       unsigned *steps)
+static enum timeline_status step_up_to(struct timeline *t, struct moment now, struct moment *last)
 {
     enum timeline_status status = TIMELINE_THERE;
 
-    *steps = 0;
     while (status == TIMELINE_THERE && moment_before(timeline_now(t), now)) {
         struct moment next = *last = timeline_now(t);
 
         next.entries++;
         status = timeline_advance(t, next, TO_RUN);
-        ++*steps;
     }
     /* The end of the recording is what `now` was. */
     return status == TIMELINE_END ? TIMELINE_THERE : status;
@@ -150,7 +147,6 @@ enum timeline_status timeline_step_back(struct timeline *t)
 {
     enum timeline_status status = timeline_leave_branch(t);
     struct moment now = timeline_now(t), last = now, from;
-    unsigned steps;
 
     if (status != TIMELINE_THERE && status != TIMELINE_END)
         return status;
@@ -166,7 +162,7 @@ enum timeline_status timeline_step_back(struct timeline *t)
         return status;
     if (machine_moment(t->m).entries == 0 && !t->options.no_checkpoints)
         checkpoints_take(&t->checkpoints, true);
-    status = step_up_to(t, now, &last, &steps);
+    status = step_up_to(t, now, &last);
     if (status != TIMELINE_THERE)
         return status;
     return timeline_seek(t, last);

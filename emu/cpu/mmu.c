@@ -60,25 +60,19 @@ static void tlb2_forget(struct cpu *cpu, bool global)
         cpu->tlb2_global = cpu->tlb2_newest += 1ULL << GENERATION_SHIFT;
 }
 
-static void new_generation(struct cpu *cpu)
-{
-    cpu->flush_generation++;
-    cpu->jump_key = cpu->flush_generation << 8 | (cpu->jump_key & 0xff);
-}
-
 void mmu_flush(struct cpu *cpu)
 {
     tlb_clear(cpu);
     tlb2_forget(cpu, true);
     cpu->blocks->table_epoch++;
-    new_generation(cpu);
+    blocks_forget_jumps(cpu);
 }
 
 void mmu_flush_nonglobal(struct cpu *cpu)
 {
     tlb_clear(cpu);
     tlb2_forget(cpu, false);
-    new_generation(cpu);
+    blocks_forget_jumps(cpu);
 }
 
 static bool tlb2_matches(const struct cpu *cpu, const struct tlb2_entry *e, uint64_t vpn)
@@ -102,7 +96,7 @@ static void tlb_forget_page(struct cpu *cpu, uint64_t vpn)
 void mmu_flush_page(struct cpu *cpu, uint64_t linear)
 {
     tlb_forget_page(cpu, linear >> PAGE_SHIFT);
-    new_generation(cpu);
+    blocks_forget_jumps(cpu);
 }
 
 void mmu_protect(struct cpu *cpu, uint64_t page)
