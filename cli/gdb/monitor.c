@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../guest_symbols.h"
 #include "../numbers.h"
-#include "symbols.h"
 
 struct command {
     const char *name, *args, *help;

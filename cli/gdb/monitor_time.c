@@ -12,8 +12,8 @@
 #include <emu/registers.h>
 #include <replay/describe.h>
 
+#include "../guest_symbols.h"
 #include "../numbers.h"
-#include "symbols.h"
 
 #define EVENT_TEXT 192
 

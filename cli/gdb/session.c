@@ -13,10 +13,10 @@
 #include "../cli.h"
 #include "../console.h"
 #include "../console_term.h"
+#include "../guest_symbols.h"
 #include "../live.h"
 #include "../options.h"
 #include "session_internal.h"
-#include "symbols.h"
 
 #define STOPPED_LOOK_MS 200 /* how often a stopped live machine's console is looked at */
 
@@ -120,7 +120,7 @@ static void warn(void *opaque, const char *text)
 
 void session_look(struct session *s)
 {
-    guest_symbols_look(s->symbols, s, warn, s);
+    guest_symbols_look(s->symbols, s->m, warn, s);
 }
 
 /* Looks at the client; true: somebody wants the run to stop. */

@@ -16,7 +16,7 @@
 #include <emu/cpu.h>
 #include <emu/registers.h>
 
-#include "symbols.h"
+#include "../guest_symbols.h"
 
 void session_say(struct session *s, const char *fmt, ...)
 {

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What gdb is told of the guest's symbols: where its vmlinux was moved to, which file it runs, which
+ * The guest's symbols, for gdb and for listings: where its vmlinux was moved to, which file it runs, which
  * modules it has loaded.
+ *
+ *     struct guest_symbols *g = guest_symbols_create(vmlinux, NULL, err, sizeof(err));
+ *     ... the guest's kernel is up ...
+ *     guest_symbols_look(g, m, warn, opaque);
+ *     if (guest_symbols_describe(g, rip, text, sizeof(text)))
  */
-#ifndef CLI_GDB_SYMBOLS_H
-#define CLI_GDB_SYMBOLS_H
+#ifndef CLI_GUEST_SYMBOLS_H
+#define CLI_GUEST_SYMBOLS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct guest_symbols;
-struct session;
+struct machine;
 
 /* The name under which the client may read the symbols made from the guest's own tables. */
 #define GUEST_SYMBOLS_FILE "/deja/guest-symbols"
@@ -25,7 +30,7 @@ void guest_symbols_destroy(struct guest_symbols *g);
  * Looks at the guest as it is now: cheap when nothing has to be found any more. Warnings, such as a
  * vmlinux of another build, go to `warn` once.
  */
-void guest_symbols_look(struct guest_symbols *g, const struct session *s,
+void guest_symbols_look(struct guest_symbols *g, const struct machine *m,
                         void (*warn)(void *opaque, const char *text), void *opaque);
 
 bool guest_symbols_offset(const struct guest_symbols *g, uint64_t *offset);

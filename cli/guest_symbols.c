@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's symbols for gdb: symbols.h. From, in this order: the vmlinux that the user named, with the
+ * The guest's symbols: guest_symbols.h. From, in this order: the vmlinux that the user named, with the
  * offset at which the guest runs it; the kernel image itself, if it is an ELF file with symbols; the
  * tables that a Linux kernel carries in its own memory (kallsyms, ORC), once it is up.
  */
-#include "symbols.h"
+#include "guest_symbols.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <emu/cpu.h>
+#include <emu/machine.h>
 #include <symbols/elf_file.h>
 #include <symbols/elf_image.h>
 #include <symbols/kallsyms.h>
@@ -23,7 +24,6 @@
 #include <symbols/modules.h>
 #include <symbols/orc.h>
 
-#include "session_internal.h"
 
 #define KERNEL_IMAGE_FILE "/deja/kernel"
 
@@ -267,10 +267,10 @@ static void look_at_modules(struct guest_symbols *g, const struct symbols_memory
     module_list_destroy(list);
 }
 
-void guest_symbols_look(struct guest_symbols *g, const struct session *s,
+void guest_symbols_look(struct guest_symbols *g, const struct machine *m,
                         void (*warn)(void *opaque, const char *text), void *opaque)
 {
-    const struct cpu *cpu = &s->m->cpus[0];
+    const struct cpu *cpu = &m->cpus[0];
     struct symbols_memory mem = {.read = peek, .user = (void *)cpu};
     struct symbols_hints hints = {
         .struct_size = sizeof(hints),
@@ -283,7 +283,7 @@ void guest_symbols_look(struct guest_symbols *g, const struct session *s,
     };
 
     if (!g->image_looked)
-        look_at_image(g, s->m);
+        look_at_image(g, m);
     if (g->image != NULL)
         return;
     look_at_kallsyms(g, &mem, &hints);

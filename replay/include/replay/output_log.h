@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a guest sent to its serial lines and debug console in a recorded run, with the moment of each byte.
+ *
+ * A timeline keeps one for as far as it has run (timeline_outputs()), and `deja index` writes it to the file
+ * beside the trace, so that of an indexed trace all of it is known at once.
+ */
+#ifndef REPLAY_OUTPUT_LOG_H
+#define REPLAY_OUTPUT_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct output_log;
+struct pattern;
+
+#define OUTPUT_DEBUG_PORT 2u /* ports 0 and 1 are COM1 and COM2; this is E9h and 402h */
+
+struct output_log *output_log_create(void);
+void output_log_destroy(struct output_log *log);
+
+/* Bytes that the guest sent by the instruction before `icount` + 1. Ascending. 0, or -1: out of memory. */
+int output_log_add(struct output_log *log, unsigned port, uint64_t icount, uint64_t vns, const uint8_t *data,
+                   size_t len);
+
+struct output_line {
+    unsigned port;
+    uint64_t icount, vns; /* of its first byte: instructions before the one that sent it */
+    const char *text;     /* without CR and LF, NUL-terminated; valid until the log changes */
+    size_t len;
+    bool complete;        /* its LF was seen */
+};
+/* The nth line of all ports together, by first byte. False: there are fewer. */
+bool output_log_line(const struct output_log *log, size_t n, struct output_line *line);
+
+struct output_match {
+    size_t line;
+    uint64_t icount, vns; /* of the byte that completed the match */
+    size_t begin, end;    /* within the line */
+};
+/* The first match whose completing byte was sent at or after `from`. port: -1 for any. */
+bool output_log_find(const struct output_log *log, const struct pattern *p, int port, uint64_t from,
+                     struct output_match *match);
+
+#endif
