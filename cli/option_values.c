@@ -270,3 +270,53 @@ bool value_is_present_device(const char *text)
         return strstr(text, "iobase=0xf4") != NULL && items_among(text, debug_exit);
     return strncmp(text, "pvpanic", 7) == 0 && items_among(text, pvpanic);
 }
+
+/* --- perturbation --- */
+
+/* "skip+hold" */
+static bool value_perturb_kinds(const char *text, uint32_t *kinds)
+{
+    *kinds = 0;
+    for (;;) {
+        size_t len = strcspn(text, "+");
+        uint32_t before = *kinds;
+
+        for (unsigned k = 0; k < PERTURB_KIND_COUNT; k++) {
+            const char *name = perturb_kind_name((enum perturb_kind)k);
+
+            if (strlen(name) == len && memcmp(name, text, len) == 0)
+                *kinds |= PERTURB_BIT(k);
+        }
+        if (*kinds == before)
+            return false;
+        if (text[len] == '\0')
+            return true;
+        text += len + 1;
+    }
+}
+
+bool value_perturb(const char *text, struct perturb_config *config)
+{
+    struct perturb_config c = {0};
+    char item[64];
+
+    while (next_item(&text, item, sizeof(item))) {
+        bool good = false;
+
+        if (strncmp(item, "seed=", 5) == 0)
+            good = value_u64(item + 5, &c.seed) && c.seed != 0;
+        else if (strncmp(item, "kinds=", 6) == 0)
+            good = value_perturb_kinds(item + 6, &c.kinds);
+        else if (strncmp(item, "mean=", 5) == 0)
+            good = value_u64(item + 5, &c.mean_icount) && c.mean_icount > 0 &&
+                   c.mean_icount <= PERTURB_MAX_MEAN;
+        else if (strncmp(item, "from=", 5) == 0)
+            good = value_u64(item + 5, &c.from_icount);
+        if (!good)
+            return false;
+    }
+    if (*text != '\0' || c.seed == 0)
+        return false;
+    *config = c;
+    return true;
+}

@@ -106,6 +106,16 @@ static int set_seed(struct parser *p, const char *value)
     return 0;
 }
 
+static int set_perturb(struct parser *p, const char *value)
+{
+    if (value_perturb(value, &p->o->config.perturb))
+        return 0;
+    cli_error("-perturb %s: want seed=N (from 1 to 2^64-1) and, if need be, kinds=skip+timer+hold+late, mean=N, "
+              "from=N",
+              value);
+    return EXIT_USAGE;
+}
+
 static int set_rtc(struct parser *p, const char *value)
 {
     if (!value_rtc(value, &p->o->config.rtc_base, &p->rtc_given)) {
@@ -315,6 +325,9 @@ static const struct option options[] = {
     {"debugcon", "WHERE", set_debugcon, 0, "ports E9h and 402h: stdio, null or file:FILE [null]"},
     {"rtc", "base=TIME", set_rtc, 0, "utc, or a date: 2026-01-31T12:00:00 [utc; with -seed 2026-01-01]"},
     {"seed", "N", set_seed, 0, "the machine's entropy [from the host's]"},
+    {"perturb", "seed=N[,...]", set_perturb, 0,
+     "other timing, by this seed; kinds=skip+timer+hold+late,\n"
+     "                        mean=N and from=N (instructions) narrow it down [none]"},
     {"ns-per-insn", "N", set_ns_per_insn, 0, "virtual nanoseconds an instruction takes [1]"},
     {"engine", "NAME", set_engine, 0, "interpreter"},
     {"no-reboot", NULL, set_no_reboot, 0, "a reset ends the run"},

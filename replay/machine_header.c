@@ -36,6 +36,17 @@ static void add_uint(struct machine_header *h, const char *key, uint64_t value)
              (struct trace_config_item){.key = key, .type = TRACE_CONFIG_UINT, .value.u = value});
 }
 
+/* Only what differs from a plain machine: older versions can read the others' traces. */
+static void add_perturbation(struct machine_header *h, const struct perturb_config *p)
+{
+    if (p->seed == 0)
+        return;
+    add_uint(h, "perturb_seed", p->seed);
+    add_uint(h, "perturb_from", p->from_icount);
+    add_uint(h, "perturb_kinds", p->kinds);
+    add_uint(h, "perturb_mean", p->mean_icount);
+}
+
 static void add_text(struct machine_header *h, const char *key, const char *text)
 {
     struct trace_config_item item = {.key = key, .type = TRACE_CONFIG_STRING, .value.s = text};
@@ -84,6 +95,7 @@ void machine_header_init(struct machine_header *h, const struct machine *m,
         add_text(h, "cmdline", config->cmdline);
     if (config->initrd.data != NULL && !is_ascii(image_name(&config->initrd)))
         add_text(h, "initrd_name", config->initrd.name);
+    add_perturbation(h, &config->perturb);
     add_uint(h, "digest_interval", digest_interval);
     add_image(h, "kernel", &config->kernel);
     add_image(h, "initrd", &config->initrd);
@@ -94,6 +106,7 @@ void machine_header_init(struct machine_header *h, const struct machine *m,
 
 static const char *const known_keys[] = {
     "board", "ram_bytes", "boot32", "cmdline", "initrd_name", "digest_interval",
+    "perturb_seed", "perturb_from", "perturb_kinds", "perturb_mean",
 };
 
 static int check_keys(const struct trace_header *header, char *err, size_t errlen)
@@ -132,6 +145,24 @@ static int check_machine(const struct trace_header *header, const struct machine
         return -1;
     }
     return check_keys(header, err, errlen);
+}
+
+static int get_perturbation(const struct trace_header *header, struct perturb_config *out, char *err,
+                            size_t errlen)
+{
+    uint64_t kinds = trace_header_uint(header, "perturb_kinds", 0);
+
+    *out = (struct perturb_config){
+        .seed = trace_header_uint(header, "perturb_seed", 0),
+        .from_icount = trace_header_uint(header, "perturb_from", 0),
+        .kinds = (uint32_t)kinds,
+        .mean_icount = trace_header_uint(header, "perturb_mean", 0),
+    };
+    if (kinds <= PERTURB_ALL && out->mean_icount <= PERTURB_MAX_MEAN)
+        return 0;
+    snprintf(err, errlen, "its machine's timing is perturbed in ways that this deja (%s) does not know",
+             DEJA_VERSION);
+    return -1;
 }
 
 /* Text under `key` as a new string; *out stays NULL when there is none. */
@@ -211,7 +242,8 @@ int restored_config_init(struct restored_config *out, struct trace_reader *reade
     if (check_machine(header, board, err, errlen) != 0 ||
         get_text(header, "cmdline", &out->cmdline, err, errlen) != 0 ||
         get_text(header, "initrd_name", &out->initrd_name, err, errlen) != 0 ||
-        get_images(out, reader, err, errlen) != 0)
+        get_images(out, reader, err, errlen) != 0 ||
+        get_perturbation(header, &out->config.perturb, err, errlen) != 0)
         return -1;
     out->config.seed = header->seeds[0];
     out->config.cmdline = out->cmdline;

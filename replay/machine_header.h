@@ -10,6 +10,9 @@
  *     boot32          uint   1: bzImage entered by the 32-bit protocol
  *     cmdline         text, or bytes when it is not plain ASCII; absent: none
  *     initrd_name     the same; only there when the image's name cannot say it (guests can see it)
+ *     perturb_seed    uint   timing is perturbed (emu/perturb.h), with
+ *     perturb_from, perturb_kinds, perturb_mean
+ *                     uint   the other members of struct perturb_config; absent: 0
  *     digest_interval uint   instructions from one digest to the next; for information
  *
  * A header with a key or a role that is not in this list describes a machine that this program
@@ -24,7 +27,7 @@
 #include <emu/machine.h>
 #include <traces/trace.h>
 
-#define MACHINE_HEADER_ITEMS  8
+#define MACHINE_HEADER_ITEMS  12
 #define MACHINE_HEADER_IMAGES 3
 
 /* A header and what it points to. Points into the machine's configuration. */

@@ -401,6 +401,14 @@ static void on_post_code(void *opaque, uint8_t byte)
         p->outputs.post_code(p->outputs.opaque, byte);
 }
 
+static void on_perturbed(void *opaque, const struct input *in)
+{
+    const struct player *p = opaque;
+
+    if (p->outputs.perturbed != NULL)
+        p->outputs.perturbed(p->outputs.opaque, in);
+}
+
 /* --- running --- */
 
 static bool matches(struct player *p, uint64_t expected)
@@ -567,6 +575,7 @@ void player_attach(struct player *p)
                                    .serial_out = on_serial_out,
                                    .debug_out = on_debug_out,
                                    .post_code = on_post_code,
+                                   .perturbed = on_perturbed,
                                    .opaque = p,
                                });
 }

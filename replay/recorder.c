@@ -87,6 +87,14 @@ static void on_post_code(void *opaque, uint8_t byte)
         r->outputs.post_code(r->outputs.opaque, byte);
 }
 
+static void on_perturbed(void *opaque, const struct input *in)
+{
+    struct recorder *r = opaque;
+
+    if (r->outputs.perturbed != NULL)
+        r->outputs.perturbed(r->outputs.opaque, in);
+}
+
 /* --- life cycle --- */
 
 static struct trace_writer *create_writer(const struct recorder *r,
@@ -141,6 +149,7 @@ struct recorder *recorder_create(struct machine *m, const char *path,
                                 .serial_out = on_serial_out,
                                 .debug_out = on_debug_out,
                                 .post_code = on_post_code,
+                                .perturbed = on_perturbed,
                                 .opaque = r,
                             });
     return r;

@@ -375,7 +375,7 @@ static bool interrupts_open(const struct cpu *cpu)
     return (cpu->rflags & RFLAGS_IF) && cpu->clock->icount != cpu->shadow_icount;
 }
 
-bool cpu_wants_interrupt(const struct cpu *cpu)
+bool cpu_interrupt_ready(const struct cpu *cpu)
 {
     if (cpu->pending & (PENDING_INIT | PENDING_SIPI))
         return true;
@@ -383,6 +383,11 @@ bool cpu_wants_interrupt(const struct cpu *cpu)
         cpu->clock->icount != cpu->shadow_icount)
         return true;
     return (cpu->pending & PENDING_INTR) && interrupts_open(cpu);
+}
+
+bool cpu_wants_interrupt(const struct cpu *cpu)
+{
+    return cpu_interrupt_ready(cpu) && (cpu->clock->icount >= cpu->hold_icount || cpu->halted);
 }
 
 bool cpu_can_wake(const struct cpu *cpu)

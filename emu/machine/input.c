@@ -39,6 +39,7 @@ const char *input_kind_name(enum input_kind kind)
     case INPUT_MEDIUM: return "medium";
     case INPUT_POWER: return "power";
     case INPUT_DEBUG: return "debug";
+    case INPUT_TIME: return "time";
     case INPUT_KIND_COUNT: break;
     }
     return "unknown";

@@ -19,6 +19,7 @@
 
 #include "../cpu/debugger.h"
 #include "machine_internal.h"
+#include "perturb.h"
 
 const char *machine_stop_name(enum machine_stop why)
 {
@@ -70,6 +71,8 @@ static int check_config(const struct machine_config *c, char *err, size_t errlen
     }
     if (c->ns_per_insn == 0 || c->ns_per_insn > 1000000)
         return fail(err, errlen, "nanoseconds per instruction must be from 1 to 1000000");
+    if (c->perturb.mean_icount > PERTURB_MAX_MEAN)
+        return fail(err, errlen, "the mean distance of perturbations must be at most 2^40 instructions");
     return 0;
 }
 
@@ -127,6 +130,8 @@ struct machine *machine_create(const struct machine_config *config,
     m->ram.on_flagged_store = on_flagged_store;
     m->ram.on_protect = on_protect;
     machine_add_debug_sinks(m);
+    perturb_add_sinks(m);
+    perturb_init(m);
     machine_add_part(m, &clock_desc, &m->clock, NULL);
     if (create_cpus(m, 1) != 0) {
         fail(err, errlen, "out of memory");
@@ -295,9 +300,11 @@ static void take_inputs(struct machine *m)
 {
     struct input in;
 
-    if (m->source.poll == NULL || is_second_boundary(m))
+    if (is_second_boundary(m))
         return;
-    while (m->stop_request == STOP_ICOUNT && m->source.poll(m->source.opaque, m, &in))
+    if (m->stop_request == STOP_ICOUNT)
+        perturb_boundary(m);
+    while (m->source.poll != NULL && m->stop_request == STOP_ICOUNT && m->source.poll(m->source.opaque, m, &in))
         deliver_input(m, &in);
 }
 
@@ -310,6 +317,7 @@ static bool take_interrupt(struct machine *m, struct cpu *cpu)
         return true;
     if (m->observer.interrupt != NULL)
         m->observer.interrupt(m->observer.opaque, m->clock.icount, ack);
+    perturb_interrupt_taken(m);
     return cpu_enter_interrupt(cpu, ack.vector);
 }
 
@@ -332,9 +340,11 @@ static bool idle(struct machine *m, const struct cpu *cpu)
 
 static uint64_t slice_end(const struct machine *m, uint64_t icount)
 {
-    uint64_t end = icount, at;
+    uint64_t end = icount, at = perturb_horizon(m);
     uint64_t deadline = clock_next_deadline_ns(&m->clock);
 
+    if (at < end)
+        end = at;
     if (deadline != CLOCK_NEVER) {
         at = clock_icount_at(&m->clock, deadline);
         if (at < end)
@@ -394,6 +404,8 @@ enum machine_stop machine_run_to(struct machine *m, struct moment until)
             return STOP_TRIPLE_FAULT;
         if (!moment_before(machine_moment(m), until))
             return STOP_ICOUNT;
+        if (cpu_interrupt_ready(cpu) && !is_second_boundary(m))
+            perturb_interrupt(m);
         if (cpu_wants_interrupt(cpu)) {
             if (!take_interrupt(m, cpu))
                 return STOP_TRIPLE_FAULT;

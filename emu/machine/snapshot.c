@@ -11,12 +11,14 @@
 #include <emu/machine.h>
 
 #include "../cpu/debugger.h"
+#include "perturb.h"
 
 /* Beyond the parts: kept out of digests, so their form may change from version to version. */
 static const struct field machine_fields[] = {
     FIELD(struct machine, a20_mask, FIELD_BOOL),
     FIELD(struct machine, exit_code, FIELD_U8),
     FIELD(struct machine, resets, FIELD_U64),
+    FIELD_SUB(struct machine, perturb, &perturb_desc),
 };
 static const struct state_desc machine_marks =
     STATE_DESC("machine", 1, struct machine, machine_fields, NULL);
@@ -27,6 +29,7 @@ static const struct field cpu_mark_fields[] = {
     FIELD(struct cpu, entry_icount, FIELD_U64),
     FIELD(struct cpu, entries, FIELD_U32),
     FIELD(struct cpu, repeat_mark, FIELD_U64),
+    FIELD(struct cpu, hold_icount, FIELD_U64),
 };
 static const struct state_desc cpu_marks =
     STATE_DESC("cpu-marks", 1, struct cpu, cpu_mark_fields, NULL);

@@ -26,9 +26,9 @@ def run(*command, status=0):
     return p
 
 
-def record(folder, name="demo.deja", seed=1):
+def record(folder, name="demo.deja", seed=1, *options):
     trace = os.path.join(folder, name)
-    run(DEJA, "record", "-o", trace, "--seed", str(seed), status=3)
+    run(DEJA, "record", "-o", trace, "--seed", str(seed), *options, status=3)
     return trace
 
 
@@ -44,6 +44,8 @@ def walks(folder):
         walk(trace, seed, 150)
     for budget in ("1", "200000", "600000"):
         walk(trace, 20, 100, "--checkpoint-mem", budget)
+    for seed in range(1, 4):
+        walk(record(folder, "other-timing.deja", 1, "-perturb", f"seed={seed}"), seed, 50)
 
 
 def damaged(trace, index, good):

@@ -248,6 +248,7 @@ struct cpu {
     uint64_t retired_mark; /* icount at the last of those */
     uint64_t entry_icount; /* where `entries` counts: see cpu_entries() */
     uint32_t entries;      /* deliveries of events at entry_icount */
+    uint64_t hold_icount;  /* no interrupt is taken before, unless halted: emu/perturb.h */
     uint64_t repeat_mark;  /* icount at which a repeated string instruction was left unfinished */
     bool stop_at_entry;    /* cpu_run returns after a delivery */
     uint64_t flush_generation;
@@ -311,6 +312,8 @@ enum cpu_exit cpu_run(struct cpu *cpu, uint64_t icount_end);
 
 /* True when an unmasked interrupt, NMI, INIT or SIPI is to be taken at this boundary. */
 bool cpu_wants_interrupt(const struct cpu *cpu);
+/* The same if it were not for hold_icount. */
+bool cpu_interrupt_ready(const struct cpu *cpu);
 /* Acknowledges it; `seen` says which vector to enter. False when it was INIT or SIPI, now done. */
 bool cpu_take_interrupt(struct cpu *cpu, struct intr_ack *seen);
 /* Enters the handler of an acknowledged interrupt. False: triple fault. */

@@ -35,6 +35,7 @@ enum input_kind {
     INPUT_MEDIUM,       /* medium of drive `port` changed: its name, or empty for ejected */
     INPUT_POWER,        /* the power button: no bytes */
     INPUT_DEBUG,        /* a debugger changes the machine: see machine_debug_write() */
+    INPUT_TIME,         /* timing is perturbed: enum input_time_port in emu/perturb.h */
     INPUT_KIND_COUNT
 };
 
@@ -61,7 +62,7 @@ enum input_debug_port {
     INPUT_DEBUG_REGISTER = 1, /* u32 enum cpu_register, u32 CPU, then its bytes */
 };
 
-#define INPUT_MAX_SINKS 16
+#define INPUT_MAX_SINKS 24
 
 struct input_door {
     struct input_sink sinks[INPUT_MAX_SINKS];

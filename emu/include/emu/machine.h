@@ -25,6 +25,7 @@
 #include <emu/input.h>
 #include <emu/intc.h>
 #include <emu/irq.h>
+#include <emu/perturb.h>
 #include <emu/ram.h>
 #include <emu/state.h>
 
@@ -57,6 +58,7 @@ struct machine_config {
     struct machine_image bios;       /* flat image mapped below 4 GiB and at the end of 1 MiB */
     const char *cmdline;             /* NULL: empty */
     uint32_t boot32;                 /* 1: enter bzImage by the 32-bit protocol */
+    struct perturb_config perturb;   /* timing that differs from the plain machine's; zero: none */
 };
 
 #define MACHINE_MAX_RAM (64ULL << 30)
@@ -103,6 +105,8 @@ struct machine_observer {
     void (*serial_out)(void *opaque, unsigned port, const uint8_t *data, size_t len);
     void (*debug_out)(void *opaque, uint16_t port, uint8_t byte); /* E9h, 402h */
     void (*post_code)(void *opaque, uint8_t byte);                /* port 80h */
+    /* The machine's own perturbation is about to do what an input of this kind, port and bytes would. */
+    void (*perturbed)(void *opaque, const struct input *in);
     void *opaque;
 };
 
@@ -144,6 +148,7 @@ struct machine {
     enum machine_stop stop_request; /* STOP_ICOUNT: none */
     uint8_t exit_code;             /* STOP_EXIT: what to exit with, value * 2 + 1 */
     uint64_t resets;               /* how often machine_reset ran after power-on */
+    struct perturb perturb;        /* see emu/perturb.h; state, but in no digest */
     struct debugger *debugger;     /* see emu/debug.h; never part of the state */
 };
 

@@ -30,12 +30,15 @@ enum perturb_kind { PERTURB_SKIP, PERTURB_TIMER, PERTURB_HOLD, PERTURB_LATE, PER
 #define PERTURB_ALL ((1u << PERTURB_KIND_COUNT) - 1)
 const char *perturb_kind_name(enum perturb_kind kind); /* "skip", "timer", "hold", "late" */
 
+#define PERTURB_MAX_MEAN (1ULL << 40)
+
 /* Part of a machine's configuration, and of a trace's header. All zero: none. */
 struct perturb_config {
     uint64_t seed;        /* 0: none */
     uint64_t from_icount; /* nothing happens before */
     uint32_t kinds;       /* PERTURB_BIT()s; 0: those that the seed chooses */
-    uint64_t mean_icount; /* mean number of instructions between two acts; 0: the seed chooses */
+    uint64_t mean_icount; /* mean number of instructions between two acts; 0: the seed chooses; at most
+                           * PERTURB_MAX_MEAN */
 };
 
 /* Ports of INPUT_TIME, and their bytes, little-endian. */
@@ -43,6 +46,15 @@ enum input_time_port {
     INPUT_TIME_SKIP = 0, /* u64 ns: virtual time jumps ahead by this much */
     INPUT_TIME_HOLD = 1, /* u64 n: no interrupt is taken within the next n instructions, unless the CPU sleeps */
     INPUT_TIME_LATE = 2, /* u32 number of a timer, u64 ns: its deadline, if it is armed, moves by this much */
+};
+
+/* The generator's state; emu/machine/perturb.c's. */
+struct perturb {
+    uint64_t random;
+    uint64_t next_icount; /* of the next act but holds; UINT64_MAX: none */
+    uint64_t mean;
+    uint32_t kinds;
+    bool decided;         /* about the interrupt that is waiting */
 };
 
 #endif
