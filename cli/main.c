@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -181,6 +182,9 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    /* glibc gives each thread an arena, and before it shrinks one it reads a file of /proc: which a process
+     * in its sandbox must not. The first arena shrinks without. */
+    mallopt(M_ARENA_MAX, 1);
     fill_standard_descriptors();
     return flush_results(dispatch(argc, argv));
 }
