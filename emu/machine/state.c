@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Saved state: the one walk over a field table that save, load, digest and visit share.
+ * Saved state: the walks over a field table: save, load, digest, visit and compare.
  *
  * Every operation is a function of (description, object) and sees the object only through its
  * table, so two objects that agree in their tables agree in saved form, digest and dump, whatever
@@ -342,4 +342,73 @@ void state_visit(const struct state_desc *desc, const void *obj, state_visit_fn 
     size_t at = n < 0 ? 0 : (size_t)n;
 
     visit_object(&v, at < sizeof(v.path) ? at : sizeof(v.path) - 1, desc, obj);
+}
+
+/* --- compare --- */
+
+/* A scalar's place, from the inside out: put into words only where there is a difference. */
+struct place {
+    const struct place *outer; /* NULL: of the object itself */
+    const char *name;
+    bool indexed;
+    uint32_t index;
+};
+
+struct compare {
+    state_compare_fn *fn;
+    void *user;
+    size_t count;
+};
+
+static size_t place_text(const struct place *p, char *out, size_t outlen)
+{
+    size_t at = p->outer != NULL ? place_text(p->outer, out, outlen) : 0;
+    const char *dot = p->outer != NULL ? "." : "";
+    int n = p->indexed ? snprintf(out + at, outlen - at, "%s%s[%u]", dot, p->name, (unsigned)p->index)
+                       : snprintf(out + at, outlen - at, "%s%s", dot, p->name);
+
+    return n >= 0 && (size_t)n < outlen - at ? at + (size_t)n : outlen - 1;
+}
+
+static void compare_scalar(struct compare *c, const struct place *place, const uint8_t *a,
+                           const uint8_t *b, unsigned width)
+{
+    char path[VISIT_PATH_BYTES];
+
+    if (memcmp(a, b, width) == 0)
+        return;
+    c->count++;
+    if (c->fn == NULL)
+        return;
+    place_text(place, path, sizeof(path));
+    c->fn(c->user, path, scalar_get(a, width), scalar_get(b, width), width);
+}
+
+static void compare_object(struct compare *c, const struct place *outer,
+                           const struct state_desc *desc, const uint8_t *a, const uint8_t *b)
+{
+    for (size_t i = 0; i < desc->nfields; i++) {
+        const struct field *f = &desc->fields[i];
+        const uint8_t *of_a = a + f->offset, *of_b = b + f->offset;
+        struct place place = {.outer = outer, .name = f->name, .indexed = f->count > 1};
+        unsigned width = scalar_width(f->type);
+
+        if (f->stride == width && memcmp(of_a, of_b, (size_t)width * f->count) == 0)
+            continue;
+        for (; place.index < f->count; place.index++, of_a += f->stride, of_b += f->stride) {
+            if (f->type == FIELD_STRUCT)
+                compare_object(c, &place, f->sub, of_a, of_b);
+            else
+                compare_scalar(c, &place, of_a, of_b, width);
+        }
+    }
+}
+
+size_t state_compare(const struct state_desc *desc, const void *a, const void *b,
+                     state_compare_fn *fn, void *user)
+{
+    struct compare c = {.fn = fn, .user = user};
+
+    compare_object(&c, &(struct place){.name = desc->name}, desc, a, b);
+    return c.count;
 }

@@ -217,6 +217,71 @@ static void visit_names_scalars_by_dotted_path(void **state)
                              "outer.in[1].a=beef/2 outer.in[1].flag=1/1 ");
 }
 
+static void note_difference(void *user, const char *path, uint64_t a, uint64_t b, unsigned width_bytes)
+{
+    char *log = user;
+    size_t at = strlen(log);
+
+    snprintf(log + at, 1024 - at, "%s=%llx,%llx/%u ", path, (unsigned long long)a, (unsigned long long)b,
+             width_bytes);
+}
+
+static void compare_of_objects_that_differ_only_outside_of_the_table_is_silent(void **state)
+{
+    struct outer a = sample(), b;
+    uint8_t saved[OUTER_SAVED];
+    char log[1024] = "";
+
+    (void)state;
+    state_save(&outer_desc, &a, saved);
+    memset(&b, 0xaa, sizeof(b));
+    assert_int_equal(state_load(&outer_desc, &b, saved, sizeof(saved)), 0);
+    b.derived = 5;
+    assert_memory_not_equal(&a, &b, sizeof(a));
+    assert_int_equal(state_compare(&outer_desc, &a, &b, note_difference, log), 0);
+    assert_string_equal(log, "");
+}
+
+static void compare_names_each_differing_scalar_with_both_values(void **state)
+{
+    struct outer a = sample(), b = sample();
+    char log[1024] = "";
+
+    (void)state;
+    b.u64 ^= 1;
+    b.yes = false;
+    b.bytes[3] = 'x';
+    b.words[1] = 7;
+    b.in[0].a = 0x1234;
+    b.in[1].flag = false;
+    assert_int_equal(state_compare(&outer_desc, &a, &b, note_difference, log), 6);
+    assert_string_equal(log, "outer.u64=8899aabbccddeeff,8899aabbccddeefe/8 outer.yes=1,0/1 "
+                             "outer.bytes[3]=64,78/1 outer.words[1]=0,7/2 "
+                             "outer.in[0].a=0,1234/2 outer.in[1].flag=1,0/1 ");
+    assert_int_equal(state_compare(&outer_desc, &a, &b, NULL, NULL), 6);
+}
+
+/* Whatever byte of the saved form differs, compare sees it, and digest agrees. */
+static void compare_sees_each_saved_byte(void **state)
+{
+    struct outer a = sample(), b;
+    uint8_t saved[OUTER_SAVED], flipped[OUTER_SAVED];
+    unsigned seen = 0;
+
+    (void)state;
+    state_save(&outer_desc, &a, saved);
+    for (size_t i = 0; i < sizeof(saved); i++) {
+        memcpy(flipped, saved, sizeof(saved));
+        flipped[i] ^= 1;
+        b = sample();
+        assert_int_equal(state_load(&outer_desc, &b, flipped, sizeof(flipped)), 0);
+        assert_int_equal(state_compare(&outer_desc, &a, &b, NULL, NULL), 1);
+        assert_true(state_digest(&outer_desc, &a) != state_digest(&outer_desc, &b));
+        seen++;
+    }
+    assert_int_equal(seen, OUTER_SAVED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +293,9 @@ int main(void)
         cmocka_unit_test(digest_sees_each_field_and_nothing_else),
         cmocka_unit_test(digest_of_a_large_object_does_not_depend_on_how_it_is_cut),
         cmocka_unit_test(visit_names_scalars_by_dotted_path),
+        cmocka_unit_test(compare_of_objects_that_differ_only_outside_of_the_table_is_silent),
+        cmocka_unit_test(compare_names_each_differing_scalar_with_both_values),
+        cmocka_unit_test(compare_sees_each_saved_byte),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

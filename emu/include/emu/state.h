@@ -104,4 +104,14 @@ uint64_t state_digest(const struct state_desc *desc, const void *obj);
 typedef void state_visit_fn(void *user, const char *path, uint64_t value, unsigned width_bytes);
 void state_visit(const struct state_desc *desc, const void *obj, state_visit_fn *fn, void *user);
 
+/*
+ * Compares two objects of one description: calls `fn` (NULL: nobody wants to know) once per scalar whose
+ * values differ, in table order, with its dotted path and both values. Returns how many differ. Objects that
+ * are equal cost little more than comparing their bytes.
+ */
+typedef void state_compare_fn(void *user, const char *path, uint64_t a, uint64_t b,
+                              unsigned width_bytes);
+size_t state_compare(const struct state_desc *desc, const void *a, const void *b,
+                     state_compare_fn *fn, void *user);
+
 #endif
