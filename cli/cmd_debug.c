@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include <devices/pc.h>
+#include <replay/pattern.h>
 #include <replay/timeline.h>
 
 #include "console_term.h"
@@ -39,6 +40,8 @@ struct debug_args {
     const char *trace, *vmlinux, *modules;
     const char *gdb;           /* the program */
     struct moment at;
+    const char *output_text;   /* --at-output, */
+    struct pattern *output;    /* the same; NULL: not given */
     uint64_t checkpoint_bytes; /* 0: the default */
     bool no_sandbox;
     char **more;               /* arguments for gdb, after -- */
@@ -56,7 +59,8 @@ struct place {
 
 static int bad_usage(const char *what, const char *arg)
 {
-    cli_error("debug: %s%s: deja debug TRACE [vmlinux] [--at N|begin|end] [-- gdb options]", what, arg);
+    cli_error("debug: %s%s: deja debug TRACE [vmlinux] [--at N|begin|end] [--at-output TEXT] "
+              "[-- gdb options]", what, arg);
     return EXIT_USAGE;
 }
 
@@ -72,10 +76,22 @@ static bool parse_at(const char *text, struct moment *at)
     return number_parse(text, &at->icount);
 }
 
+static int parse_output(struct debug_args *a, const char *text)
+{
+    char err[256];
+
+    pattern_destroy(a->output);
+    a->output_text = text;
+    a->output = pattern_parse(text, err, sizeof(err));
+    return a->output != NULL ? 0 : bad_usage("--at-output: ", err);
+}
+
 static int parse_option(struct debug_args *a, const char *name, const char *value)
 {
     if (is_option(name, "at"))
         return parse_at(value, &a->at) ? 0 : bad_usage("--at takes an instruction, begin or end, not ", value);
+    if (is_option(name, "at-output"))
+        return parse_output(a, value);
     if (is_option(name, "modules"))
         a->modules = value;
     else if (is_option(name, "gdb"))
@@ -176,7 +192,12 @@ struct server {
 };
 
 /* What the server says to the process that becomes gdb. */
-enum readiness { READY = 'R', READY_WITH_SYMBOLS = 'S', FAILED = 'F' }; /* failed: it has said why */
+enum readiness {
+    READY = 'R',
+    READY_WITH_SYMBOLS = 'S',
+    NOT_FOUND = 'N', /* the place to begin at; it has said so, */
+    FAILED = 'F',    /* or why */
+};
 
 /* The user gave up, before gdb was there or in it. */
 static bool interrupted(void *opaque)
@@ -189,17 +210,31 @@ static bool interrupted(void *opaque)
     return poll(&fd, 1, 0) > 0 && (fd.revents & POLLERR);
 }
 
-/* Through the whole run once, to its end, then where the user wants to be: what the guest's symbols are
- * is known then, and everything is at hand. */
-static enum timeline_status go_there(const struct debug_args *a, struct server *v, struct timeline *t)
+/* Through the whole run once, to its end: what the guest's symbols are is known then, and everything is at
+ * hand. */
+static enum timeline_status go_to_end(struct server *v, struct timeline *t)
 {
     enum timeline_status status = timeline_seek(t, timeline_end_moment());
 
     session_look(v->session);
-    if (status == TIMELINE_END && a->at.icount != UINT64_MAX)
-        status = timeline_seek(t, a->at);
     progress_end();
     return status;
+}
+
+/* Where the user wants to be. False: it was not printed. */
+static bool find_place(const struct debug_args *a, const struct timeline *t, struct moment *at)
+{
+    struct output_match match;
+
+    *at = a->at;
+    if (a->output == NULL)
+        return true;
+    if (!output_log_find(timeline_outputs(t), a->output, -1, 0, &match)) {
+        cli_error("debug: %s: not found in what the guest printed", a->output_text);
+        return false;
+    }
+    at->icount = match.icount;
+    return true;
 }
 
 /* A local file spares gdb the transfer, and the user a warning about it. */
@@ -218,11 +253,35 @@ static bool write_symbols(const struct server *v)
     return file != NULL;
 }
 
+static void say(int ready, enum readiness what)
+{
+    char answer = (char)what;
+    ssize_t n = write(ready, &answer, 1);
+
+    (void)n; /* nobody may be there any more */
+}
+
+static int fail(int ready)
+{
+    say(ready, FAILED);
+    return EXIT_USAGE;
+}
+
 static void serve(const struct debug_args *a, struct server *v, struct timeline *t)
 {
-    enum timeline_status status = go_there(a, v, t);
+    enum timeline_status status = go_to_end(v, t);
     char ready = READY;
+    struct moment at;
 
+    if (status == TIMELINE_INTERRUPTED)
+        return;
+    if (!find_place(a, t, &at)) {
+        say(v->ready, NOT_FOUND);
+        return;
+    }
+    if (status == TIMELINE_END && at.icount != UINT64_MAX)
+        status = timeline_seek(t, at);
+    progress_end();
     if (status == TIMELINE_INTERRUPTED)
         return;
     session_set_status(v->session, status);
@@ -231,15 +290,6 @@ static void serve(const struct debug_args *a, struct server *v, struct timeline 
     v->serving = true;
     if (write(v->ready, &ready, 1) == 1)
         session_replay(v->session);
-}
-
-static int fail(int ready)
-{
-    char failed = FAILED;
-    ssize_t n = write(ready, &failed, 1);
-
-    (void)n; /* nobody may be there any more */
-    return EXIT_USAGE;
 }
 
 static int run_server(const struct debug_args *a, const struct place *p, int ready)
@@ -345,7 +395,7 @@ static int become_gdb(const struct debug_args *a, const struct place *p, bool sy
 
 static int start(const struct debug_args *a, const struct place *p)
 {
-    int ready[2], status;
+    int ready[2], status = EXIT_USAGE, child_status;
     char answer;
     pid_t child;
 
@@ -359,13 +409,15 @@ static int start(const struct debug_args *a, const struct place *p)
         become_server(a, p, ready[1]);
     }
     close(ready[1]);
-    waitpid(child, &status, 0);
+    waitpid(child, &child_status, 0);
     if (read(ready[0], &answer, 1) != 1)
         cli_error("debug: the process that replays the recording has died");
+    else if (answer == NOT_FOUND)
+        status = EXIT_NO;
     else if (answer != FAILED)
         return become_gdb(a, p, answer == READY_WITH_SYMBOLS); /* which keeps ready[0] while it lives */
     leave_place(p);
-    return EXIT_USAGE;
+    return status;
 }
 
 int cmd_debug(int argc, char **argv)
@@ -380,5 +432,8 @@ int cmd_debug(int argc, char **argv)
     }
     if (status == EXIT_DONE)
         status = make_place(&p);
-    return status == EXIT_DONE ? start(&a, &p) : status;
+    if (status == EXIT_DONE)
+        status = start(&a, &p);
+    pattern_destroy(a.output);
+    return status;
 }

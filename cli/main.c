@@ -47,6 +47,7 @@ static const struct command commands[] = {
      "\n"
      "  VMLINUX               the guest kernel with its debug information\n"
      "  --at N|begin|end      where to begin [end]\n"
+     "  --at-output TEXT      begin where the guest first prints TEXT, or /REGEX/\n"
      "  --modules DIR         the guest's kernel modules (.ko)\n"
      "  --checkpoint-mem SIZE memory for going backwards [1G]\n"
      "  --gdb PROGRAM         which gdb [gdb]\n"
@@ -54,7 +55,7 @@ static const struct command commands[] = {
      "  -- OPTIONS            options for gdb, such as -batch -ex bt\n"},
     {"index", "TRACE", "checkpoints beside a recording", cmd_index,
      "Runs the recording once and writes TRACE.index, from which `debug` and `replay --gdb` are at every\n"
-     "place of it at once. It may be removed at any time; other versions of deja do not use it.\n"
+     "place of it at once, and `log` has all lines. It may be removed at any time; other versions of deja do not use it.\n"
      "\n"
      "  --checkpoint-mem SIZE how much it may take [1G]\n"
      "  -sandbox on|off       system call filter around the running guest [on]\n"},
@@ -66,7 +67,7 @@ static const struct command commands[] = {
      "What the guest printed, a line each, with the number of instructions and the virtual time before\n"
      "it: a place for `deja debug --at` and `monitor seek`.\n"
      "\n"
-     "  --port N              serial line: 0 for COM1, 1 for COM2 [0]\n"
+     "  --port N              serial line: 0 for COM1, 1 for COM2; or debug: port E9h [0]\n"
      "  --json                JSON lines: icount, vns, text\n"
      "  -sandbox on|off       system call filter around the running guest [on]\n"},
     {"dump", "TRACE [--json]", "every event of a recording, a line each", cmd_dump,

@@ -15,20 +15,24 @@
 
 #include <emu/machine.h>
 #include <emu/snapshot.h>
+#include <replay/output_log.h>
 
 #include "checkpoints.h"
 #include "page_store.h"
 
-#define MAGIC       "dejaidx\1"
+#define MAGIC       "dejaidx"
+#define VERSION     2
 #define TABLE_MAX   (1ULL << 32)
 #define WRITE_BYTES (1u << 20)
 
 struct index_header {
-    char magic[8];
+    char magic[7];
+    uint8_t version;
     struct trace_identity trace;
     uint64_t form;         /* machine_snapshot_form() */
     uint64_t state_bytes, npages, ncheckpoints, nversions;
     uint64_t table_offset, table_bytes, table_hash;
+    uint64_t output_offset, output_bytes, output_hash; /* offset 0: it is not known */
 };
 
 /* Where a content is. */
@@ -94,6 +98,7 @@ static void fill_header(struct index_header *h, const struct trace_identity *id,
                                .state_bytes = c->state_bytes,
                                .npages = c->m->ram.npages};
     memcpy(h->magic, MAGIC, sizeof(h->magic));
+    h->version = VERSION;
 }
 
 /* --- writing --- */
@@ -208,7 +213,25 @@ static bool put_version(void *opaque, uint64_t page, uint64_t icount, const uint
     return !w->failed;
 }
 
-static int write_all(struct index_writer *w, struct index_header *h, struct checkpoints *c)
+static void put_outputs(struct index_writer *w, struct index_header *h, const struct output_log *outputs)
+{
+    size_t len = output_log_saved_bytes(outputs);
+    uint8_t *data = malloc(len + 1);
+
+    if (data == NULL) {
+        w->failed = true;
+        return;
+    }
+    output_log_save(outputs, data);
+    h->output_offset = w->offset;
+    h->output_bytes = len;
+    h->output_hash = XXH3_64bits(data, len);
+    put(w, data, len);
+    free(data);
+}
+
+static int write_all(struct index_writer *w, struct index_header *h, struct checkpoints *c,
+                     const struct output_log *outputs)
 {
     struct index_content *places = calloc(2 * c->nchunks, sizeof(*places));
 
@@ -219,6 +242,8 @@ static int write_all(struct index_writer *w, struct index_header *h, struct chec
         put_checkpoint(w, c, i, places, places + c->nchunks);
     free(places);
     page_store_visit(c->store, put_version, w);
+    if (outputs != NULL)
+        put_outputs(w, h, outputs);
     h->ncheckpoints = c->n;
     h->nversions = w->nversions;
     h->table_offset = w->offset;
@@ -230,15 +255,15 @@ static int write_all(struct index_writer *w, struct index_header *h, struct chec
     return w->failed || page_store_failed(c->store) ? -1 : 0;
 }
 
-int index_file_write(int fd, const struct trace_identity *id, struct checkpoints *c, char *err,
-                     size_t errlen)
+int index_file_write(int fd, const struct trace_identity *id, struct checkpoints *c,
+                     const struct output_log *outputs, char *err, size_t errlen)
 {
     struct index_writer w = {.fd = fd};
     struct index_header h;
     int rc;
 
     fill_header(&h, id, c);
-    rc = write_all(&w, &h, c);
+    rc = write_all(&w, &h, c, outputs);
     if (rc != 0)
         snprintf(err, errlen, "the index cannot be written: %s", strerror(errno));
     free(w.table);
@@ -410,6 +435,8 @@ static int check_header(struct index_reader *r, const struct index_header *want,
 
     if (memcmp(h->magic, MAGIC, sizeof(h->magic)) != 0)
         return say(err, errlen, "it is no finished index");
+    if (h->version != want->version)
+        return say(err, errlen, "another version of deja made it");
     if (memcmp(&h->trace, &want->trace, sizeof(h->trace)) != 0)
         return say(err, errlen, "it is that of another trace");
     if (h->form != want->form || h->state_bytes != want->state_bytes || h->npages != want->npages)
@@ -433,8 +460,28 @@ static int read_table(struct index_reader *r, char *err, size_t errlen)
     return 0;
 }
 
-static int read_all(struct index_reader *r, const char *trace_path, struct checkpoints *c, char *err,
-                    size_t errlen)
+/* What the guest printed; NULL: it is not in the file. 0, or -1: it cannot be as it was written. */
+static int read_outputs(struct index_reader *r, struct output_log **outputs)
+{
+    const struct index_header *h = &r->h;
+    uint8_t *data;
+
+    *outputs = NULL;
+    if (h->output_offset == 0)
+        return 0;
+    if (h->output_bytes > OUTPUT_LOG_MAX || h->output_offset > r->content_end ||
+        h->output_bytes > r->content_end - h->output_offset ||
+        (data = malloc((size_t)h->output_bytes + 1)) == NULL)
+        return -1;
+    if (pread(r->fd, data, (size_t)h->output_bytes, (off_t)h->output_offset) == (ssize_t)h->output_bytes &&
+        XXH3_64bits(data, (size_t)h->output_bytes) == h->output_hash)
+        *outputs = output_log_load(data, (size_t)h->output_bytes);
+    free(data);
+    return *outputs != NULL ? 0 : -1;
+}
+
+static int read_all(struct index_reader *r, const char *trace_path, struct checkpoints *c,
+                    struct output_log **outputs, char *err, size_t errlen)
 {
     struct trace_identity id;
     struct index_header want;
@@ -448,13 +495,14 @@ static int read_all(struct index_reader *r, const char *trace_path, struct check
     if (check_header(r, &want, (uint64_t)st.st_size, err, errlen) != 0 ||
         read_table(r, err, errlen) != 0)
         return -1;
-    if (!read_checkpoints(r, c) || !read_versions(r, c) || !versions_complete(c))
+    if (!read_checkpoints(r, c) || !read_versions(r, c) || !versions_complete(c) ||
+        read_outputs(r, outputs) != 0)
         return say(err, errlen, "it is damaged");
     return 0;
 }
 
-int index_file_read(const char *path, const char *trace_path, struct checkpoints *c, char *err,
-                    size_t errlen)
+int index_file_read(const char *path, const char *trace_path, struct checkpoints *c,
+                    struct output_log **outputs, char *err, size_t errlen)
 {
     struct index_reader r = {.fd = open(path, O_RDONLY | O_CLOEXEC)};
     char why[256];
@@ -466,7 +514,7 @@ int index_file_read(const char *path, const char *trace_path, struct checkpoints
         snprintf(err, errlen, "%s: %s", path, strerror(errno));
         return -1;
     }
-    rc = read_all(&r, trace_path, c, why, sizeof(why));
+    rc = read_all(&r, trace_path, c, outputs, why, sizeof(why));
     free(r.table);
     if (rc != 0) {
         close(r.fd);

@@ -55,7 +55,7 @@ struct player {
     struct machine *m;
     struct trace_reader *reader;
     struct restored_config config;
-    struct machine_observer outputs;
+    struct machine_observer outputs, tap;
     char *path;
     enum next_kind next;
     struct trace_event ev; /* `next`, unless it is CUT or UNREADABLE */
@@ -381,6 +381,8 @@ static void on_serial_out(void *opaque, unsigned port, const uint8_t *data, size
 {
     const struct player *p = opaque;
 
+    if (p->tap.serial_out != NULL)
+        p->tap.serial_out(p->tap.opaque, port, data, len);
     if (p->outputs.serial_out != NULL)
         p->outputs.serial_out(p->outputs.opaque, port, data, len);
 }
@@ -389,6 +391,8 @@ static void on_debug_out(void *opaque, uint16_t port, uint8_t byte)
 {
     const struct player *p = opaque;
 
+    if (p->tap.debug_out != NULL)
+        p->tap.debug_out(p->tap.opaque, port, byte);
     if (p->outputs.debug_out != NULL)
         p->outputs.debug_out(p->outputs.opaque, port, byte);
 }
@@ -650,6 +654,11 @@ const struct trace_header *player_header(const struct player *p)
 void player_set_outputs(struct player *p, const struct machine_observer *outputs)
 {
     p->outputs = *outputs;
+}
+
+void player_set_tap(struct player *p, const struct machine_observer *tap)
+{
+    p->tap = *tap;
 }
 
 const struct machine_observer *player_outputs(const struct player *p)

@@ -51,10 +51,16 @@ void timeline_index_path(const char *trace_path, char *out, size_t outlen)
 static void take_index(struct timeline *t)
 {
     char path[4096];
+    struct output_log *outputs = NULL;
 
     timeline_index_path(t->path, path, sizeof(path));
-    t->indexed = index_file_read(path, t->path, &t->checkpoints, t->index_note,
+    t->indexed = index_file_read(path, t->path, &t->checkpoints, &outputs, t->index_note,
                                  sizeof(t->index_note)) > 0;
+    if (outputs == NULL)
+        return;
+    output_log_destroy(t->outputs);
+    t->outputs = outputs;
+    t->all_output = true;
 }
 
 const char *timeline_index_note(const struct timeline *t)
@@ -69,7 +75,42 @@ bool timeline_is_indexed(const struct timeline *t)
 
 int timeline_write_index(struct timeline *t, int fd, char *err, size_t errlen)
 {
-    return index_file_write(fd, &t->identity, &t->checkpoints, err, errlen);
+    return index_file_write(fd, &t->identity, &t->checkpoints,
+                            timeline_knows_all_output(t) ? t->outputs : NULL, err, errlen);
+}
+
+/* --- what the guest prints --- */
+
+/* The machine runs, and what it prints may be what it had printed before. */
+static void keep_output(struct timeline *t, unsigned port, const uint8_t *data, size_t len)
+{
+    const struct clock *clock = &t->m->clock;
+
+    if (clock->icount < t->frontier || t->all_output)
+        return;
+    if (output_log_add(t->outputs, port, clock->icount, clock_now_ns(clock), data, len) != 0)
+        t->output_lost = true;
+}
+
+static void keep_serial(void *opaque, unsigned port, const uint8_t *data, size_t len)
+{
+    keep_output(opaque, port, data, len);
+}
+
+static void keep_debug(void *opaque, uint16_t port, uint8_t byte)
+{
+    (void)port;
+    keep_output(opaque, OUTPUT_DEBUG_PORT, &byte, 1);
+}
+
+const struct output_log *timeline_outputs(const struct timeline *t)
+{
+    return t->outputs;
+}
+
+bool timeline_knows_all_output(const struct timeline *t)
+{
+    return t->all_output || (t->end.icount != UINT64_MAX && !t->output_lost);
 }
 
 struct timeline *timeline_open(const char *path, const struct machine_board *board,
@@ -99,10 +140,14 @@ struct timeline *timeline_open(const char *path, const struct machine_board *boa
         goto fail_player;
     }
     t->path = strdup(path);
-    if (t->path == NULL) {
+    t->outputs = output_log_create();
+    if (t->path == NULL || t->outputs == NULL) {
         snprintf(err, errlen, "out of memory");
         goto fail_checkpoints;
     }
+    player_set_tap(t->player, &(struct machine_observer){.serial_out = keep_serial,
+                                                         .debug_out = keep_debug,
+                                                         .opaque = t});
     if (options->will_index && index_file_identify(path, &t->identity, err, errlen) != 0)
         goto fail_checkpoints;
     if (!options->no_index)
@@ -111,6 +156,7 @@ struct timeline *timeline_open(const char *path, const struct machine_board *boa
 
 fail_checkpoints:
     free(t->path);
+    output_log_destroy(t->outputs);
     checkpoints_fini(&t->checkpoints);
 fail_player:
     player_destroy(t->player);
@@ -125,6 +171,7 @@ void timeline_destroy(struct timeline *t)
         return;
     checkpoints_fini(&t->checkpoints);
     player_destroy(t->player);
+    output_log_destroy(t->outputs);
     free(t->points);
     free(t->path);
     free(t);

@@ -31,6 +31,9 @@ struct timeline {
     char *path;
     struct trace_identity identity; /* with options.will_index */
     bool indexed;
+    struct output_log *outputs;
+    bool all_output;         /* `outputs` is from the index */
+    bool output_lost;        /* there was no more memory for it */
     char index_note[640];    /* empty: nothing to say */
     char error[512];
 };

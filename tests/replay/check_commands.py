@@ -6,6 +6,8 @@ usage: check_commands.py DEJA
 """
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +75,28 @@ class Commands(unittest.TestCase):
         text = deja('log', self.trace).stdout.decode()
         self.assertIn(f"{panic['icount']:,}", text)
         self.assertIn(panic['text'], text)
+
+    def test_log_from_an_index_is_the_same(self):
+        trace = self.other('indexed.deja')
+        shutil.copy(self.trace, trace)
+        want = [deja('log', trace, *more) for more in ([], ['--json'], ['--port', 'debug'])]
+        self.assertEqual(deja('index', trace).returncode, 0)
+        for result, more in zip(want, ([], ['--json'], ['--port', 'debug'])):
+            again = deja('log', trace, *more)
+            self.assertEqual((again.returncode, again.stdout, again.stderr), (0, result.stdout, b''))
+
+    def test_debug_begins_where_text_was_printed(self):
+        script = ['-batch', '-ex', 'printf "at %lu\\n", $icount', '-ex', 'p/x $edx', '-ex', 'p/c $eax', '-ex', 'x/i $pc']
+        line = next(l for l in map(json.loads, deja('log', self.trace, '--json').stdout.splitlines())
+                    if l['text'].startswith('PANIC'))
+        for text, byte in (('PANIC', 'C'), ('/^P/', 'P'), ('/pan.*$/i', r'\\n')):
+            result = deja('debug', self.trace, '--at-output', text, '--', *script).stdout.decode()
+            self.assertRegex(result, "= '?0x3f8")
+            at = int(re.search(r'at (\d+)', result).group(1))
+            self.assertGreaterEqual(at, line['icount'])
+            self.assertRegex(result, f"= -?\\d+ '({byte})'")
+        self.one_line(deja('debug', self.trace, '--at-output', 'no such text', '--', *script), 1, 'no such text')
+        self.one_line(deja('debug', self.trace, '--at-output', '/(/', '--', *script), 2, '--at-output')
 
     def test_log_of_a_line_that_is_silent_or_not_there(self):
         result = deja('log', self.trace, '--port', '1')

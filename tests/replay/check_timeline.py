@@ -55,7 +55,7 @@ def damaged(trace, index, good):
     for i in range(60):
         data = bytearray(good)
         # The header and the table, which is at the end, are small beside the contents.
-        at = rng.randrange(0, 104) if i % 3 == 0 else rng.randrange(len(data))
+        at = rng.randrange(0, 120) if i % 3 == 0 else rng.randrange(len(data))
         at = len(data) - rng.randrange(1, 4000) if i % 3 == 1 else at
         data[at] ^= 1 << rng.randrange(8)
         with open(index, "wb") as f:
@@ -70,6 +70,21 @@ def damaged(trace, index, good):
     print("damaged:", outcomes)
 
 
+def damaged_output(trace, index, good, log):
+    """Of what was printed a changed byte is never shown; without it the recording is replayed."""
+    at = good.index(b"PANIC")
+    with open(index, "wb") as f:
+        f.write(good[:at] + b"H" + good[at + 1:])
+    p = run(DEJA, "log", trace)
+    if p.stdout != log or "damaged" not in p.stderr:
+        sys.exit(f"log with a damaged index: {p.stderr}\n{p.stdout}")
+    with open(index, "wb") as f:
+        f.write(good[:96] + bytes(24) + good[120:])
+    p = run(DEJA, "log", trace)
+    if (p.stdout, p.stderr) != (log, ""):
+        sys.exit(f"log with an index without output: {p.stderr}\n{p.stdout}")
+
+
 def unusable(trace, index, data, why):
     with open(index, "wb") as f:
         f.write(data)
@@ -82,6 +97,7 @@ def unusable(trace, index, data, why):
 def index(folder):
     trace, other = record(folder), record(folder, "other.deja", 2)
     path = trace + ".index"
+    log = run(DEJA, "log", trace).stdout
     run(DEJA, "index", trace)
     with open(path, "rb") as f:
         good = f.read()
@@ -90,10 +106,12 @@ def index(folder):
     walk(trace, 33, 60, "--checkpoint-mem", "300000")
     unusable(trace, path, good[:len(good) // 2], "damaged")
     unusable(trace, path, b"", "no finished index")
+    unusable(trace, path, good[:7] + b"\1" + good[8:], "another version of deja")
     unusable(trace, path, good[:32] + bytes(8) + good[40:], "another version of deja")
     shutil.copy(path, other + ".index")
     unusable(other, other + ".index", good, "another trace")
     damaged(trace, path, good)
+    damaged_output(trace, path, good, log)
 
 
 with tempfile.TemporaryDirectory() as tmp:

@@ -89,6 +89,8 @@ const struct trace_header *player_header(const struct player *p);
  * interrupts are passed on only when they are as recorded. */
 void player_set_outputs(struct player *p, const struct machine_observer *outputs);
 const struct machine_observer *player_outputs(const struct player *p);
+/* The same for one more, told first of what the guest prints: the timeline that the player belongs to. */
+void player_set_tap(struct player *p, const struct machine_observer *tap);
 
 /*
  * Runs until `icount` instructions have retired (PLAYER_EXACT; the machine stands before the next

@@ -30,6 +30,7 @@
 
 #include <emu/debug.h>
 #include <emu/machine.h>
+#include <replay/output_log.h>
 #include <replay/player.h>
 
 #define TIMELINE_DEFAULT_BYTES (1ULL << 30)
@@ -89,6 +90,11 @@ static inline struct moment timeline_end_moment(void)
 uint64_t timeline_frontier(const struct timeline *t);
 /* The recorded end, where the trace knows it: true. */
 bool timeline_length(const struct timeline *t, uint64_t *icount);
+
+/* What the guest printed, as far as the frontier, or all of it where that is known. */
+const struct output_log *timeline_outputs(const struct timeline *t);
+/* It is all that there is in the recording: the end was reached, or the index beside the trace has it. */
+bool timeline_knows_all_output(const struct timeline *t);
 
 /*
  * Where forward and backward runs stop. Points are armed during these runs only, never in seeks and
