@@ -242,6 +242,22 @@ uint64_t ram_digest(struct ram *ram)
     return ram->sum;
 }
 
+void ram_count_rom(struct ram *ram, bool counts)
+{
+    uint64_t page;
+
+    for (page = ram->bytes >> PAGE_SHIFT; page < ram->npages && ram->tracking; page++) {
+        if (counts == (ram->page_hash[page] != 0))
+            continue;
+        if (counts) {
+            rehash(ram, page);
+        } else {
+            ram->sum -= ram->page_hash[page];
+            ram->page_hash[page] = 0;
+        }
+    }
+}
+
 /* --- checkpoints --- */
 
 int ram_track_touched(struct ram *ram, void (*on_touch)(void *opaque, uint64_t page), void *opaque)

@@ -112,6 +112,7 @@ int machine_snapshot_load(struct machine *m, const uint8_t *in, size_t len)
     for (i = 0; i < m->ncpus; i++)
         in = load(&cpu_marks, &m->cpus[i], in);
     in = load(&machine_marks, m, in);
+    ram_count_rom(&m->ram, m->resets == 0);
     m->stop_request = STOP_ICOUNT;
     debugger_forget_hits(m->debugger);
     return in == NULL ? -1 : 0;

@@ -107,8 +107,15 @@ bool ram_page_is_zero(const struct ram *ram, uint64_t page);
 /* The guest-physical address of a RAM page. */
 uint64_t ram_gpa_of(const struct ram *ram, uint64_t page);
 
-/* Starts tracking (all pages count as dirty at first), then: rehash what was stored to since the
- * last call and return the sum over pages of hash(page number, content). */
+/*
+ * Starts tracking (all pages count as dirty at first), then: rehash what was stored to since the
+ * last call and return the sum over pages of hash(page number, content).
+ *
+ * The ROM's pages are in the sum until the machine is reset, and not after: it is loaded again then, and
+ * no store marks it. Recordings hold such digests, so it stays so.
+ */
 uint64_t ram_digest(struct ram *ram);
+/* A snapshot was loaded, of before the first reset (true) or after it. */
+void ram_count_rom(struct ram *ram, bool counts);
 
 #endif
