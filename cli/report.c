@@ -190,14 +190,13 @@ static void print_replay_hint(const char *trace_path)
                         "options\n");
 }
 
-static int bad_end(const struct machine *m, const char *what, const char *trace_path)
+static void print_bad_end(const struct machine *m, const char *what, const char *trace_path)
 {
     fprintf(stderr, "deja: the guest %s", what);
     print_when(m);
     print_last_fault(&m->cpus[0]);
     report_cpu(m, stderr);
     print_replay_hint(trace_path);
-    return EXIT_GUEST;
 }
 
 /* A guest that said it panicked ended badly, however it stopped afterwards. */
@@ -208,23 +207,30 @@ static void print_panic(const struct machine *m, enum machine_stop why, const ch
     print_replay_hint(trace_path);
 }
 
+int report_status(const struct machine *m, enum machine_stop why)
+{
+    if (why == STOP_TRIPLE_FAULT || why == STOP_LIVELOCK)
+        return EXIT_GUEST;
+    if (why == STOP_EXIT)
+        return m->exit_code;
+    return pc_has_panicked(pc_of(m)) ? EXIT_GUEST : EXIT_DONE;
+}
+
 int report_end(const struct machine *m, enum machine_stop why, const char *trace_path)
 {
     bool panicked = pc_has_panicked(pc_of(m));
 
-    if (why == STOP_TRIPLE_FAULT)
-        return bad_end(m, "ended in a triple fault", trace_path);
-    if (why == STOP_LIVELOCK)
-        return bad_end(m, "raises exceptions for ever and executes nothing", trace_path);
-    if (panicked)
+    if (why == STOP_TRIPLE_FAULT) {
+        print_bad_end(m, "ended in a triple fault", trace_path);
+    } else if (why == STOP_LIVELOCK) {
+        print_bad_end(m, "raises exceptions for ever and executes nothing", trace_path);
+    } else if (panicked) {
         print_panic(m, why, trace_path);
-    if (why == STOP_EXIT)
-        return m->exit_code;
-    if (why == STOP_HALTED && !panicked) {
+    } else if (why == STOP_HALTED) {
         fprintf(stderr, "deja: the guest halted and nothing can wake it");
         print_when(m);
     }
-    return panicked ? EXIT_GUEST : EXIT_DONE;
+    return report_status(m, why);
 }
 
 /* --- counters --- */

@@ -8,10 +8,15 @@
 #include <emu/machine.h>
 
 /*
- * Says on standard error how the run ended, where there is something to say, and returns the exit
- * status: 0 for a guest that powered off, was stopped or halted for ever; the guest's own code for
- * isa-debug-exit; EXIT_GUEST after a triple fault, a livelock or a panic that the guest reported,
- * with the state of CPU 0 and how to replay it. `trace_path` NULL: nothing was recorded.
+ * The exit status that an end means: 0 for a guest that powered off, was stopped or halted for ever;
+ * the guest's own code for isa-debug-exit; EXIT_GUEST after a triple fault, a livelock or a panic
+ * that the guest reported.
+ */
+int report_status(const struct machine *m, enum machine_stop why);
+
+/*
+ * Says on standard error how the run ended, where there is something to say: bad ends with the state
+ * of CPU 0 and how to replay it. Returns report_status(). `trace_path` NULL: nothing was recorded.
  */
 int report_end(const struct machine *m, enum machine_stop why, const char *trace_path);
 
