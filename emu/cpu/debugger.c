@@ -255,14 +255,14 @@ void debugger_forget_hits(struct debugger *d)
 
 /* --- hits --- */
 
-static uint64_t code_linear_of(const struct cpu *cpu, const struct op *op)
+uint64_t debugger_rip(const struct cpu *cpu, const struct op *op)
 {
     uint64_t rip = op != NULL ? op_rip(cpu, op) : cpu->rip;
 
     return mode_code_size(cpu->mode) == CODE_64 ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);
 }
 
-static struct moment moment_of(const struct cpu *cpu, const struct op *op)
+struct moment debugger_moment(const struct cpu *cpu, const struct op *op)
 {
     uint64_t icount = op != NULL ? insn_icount(cpu, op) : cpu->icount;
 
@@ -289,8 +289,8 @@ static void note_hit(struct cpu *cpu, const struct debug_point *point, uint64_t 
     if (d->nhits == DEBUG_MAX_HITS || is_noted(d, point))
         return;
     *hit = (struct debug_hit){.point = *point,
-                              .at = moment_of(cpu, cpu->op),
-                              .rip = code_linear_of(cpu, cpu->op),
+                              .at = debugger_moment(cpu, cpu->op),
+                              .rip = debugger_rip(cpu, cpu->op),
                               .address = address,
                               .size = size,
                               .write = write};
@@ -335,7 +335,7 @@ void debugger_check_exec(struct cpu *cpu, const struct op *op, uint64_t linear)
 
     if (at == d->nexec || d->exec[at] != linear)
         return;
-    now = moment_of(cpu, op);
+    now = debugger_moment(cpu, op);
     if (moment_equal(now, d->pass))
         return;
     if (now.entries == 0 && now.icount == cpu->repeat_mark)

@@ -26,6 +26,11 @@ void debugger_destroy(struct debugger *d);
 /* Before a run: the engine comes to know of the points as they are now. 0, or -1: out of memory. */
 int debugger_refresh(struct machine *m);
 
+/* Where an instruction is: its linear address, the moment before it. `op` NULL: the one at cpu->rip, between
+ * instructions. */
+uint64_t debugger_rip(const struct cpu *cpu, const struct op *op);
+struct moment debugger_moment(const struct cpu *cpu, const struct op *op);
+
 /* Whether blocks of this linear page must look before each instruction. */
 bool debugger_page_has_exec(const struct debugger *d, uint64_t linear);
 /* Stops before the instruction at `linear` if it has a breakpoint. `op` NULL: the one at cpu->rip. */

@@ -12,6 +12,7 @@
 #include "exception.h"
 
 #include "debugger.h"
+#include "watch.h"
 
 /* How an event came about: decides DPL checks, EXT, RF and what is pushed. */
 enum event_kind { EVENT_FAULT, EVENT_TRAP, EVENT_SOFT, EVENT_EXTERNAL };
@@ -331,7 +332,19 @@ static struct event noted_event(struct cpu *cpu)
     if (ev.vector == EXC_PF)
         cpu->cr2 = cpu->exc_cr2;
     cpu->exc_db_fault = false;
+    if (watched(cpu, WATCH_EXCEPTION))
+        watch_exception(cpu, ev.vector, ev.has_error ? ev.error : 0);
     return ev;
+}
+
+static struct event double_fault(struct cpu *cpu, const struct event *first)
+{
+    if (watched(cpu, WATCH_EXCEPTION))
+        watch_exception(cpu, EXC_DF, 0);
+    return (struct event){.vector = EXC_DF,
+                          .kind = EVENT_FAULT,
+                          .has_error = (cpu->cr0 & CR0_PE) != 0,
+                          .rip = first->rip};
 }
 
 /* Delivers `ev`, or what faults on the way make of it. */
@@ -352,10 +365,7 @@ static bool deliver_all(struct cpu *cpu, struct event *volatile ev)
         }
         if (ev->kind != EVENT_EXTERNAL && ev->kind != EVENT_SOFT &&
             makes_double_fault(ev->vector, next.vector))
-            next = (struct event){.vector = EXC_DF,
-                                  .kind = EVENT_FAULT,
-                                  .has_error = (cpu->cr0 & CR0_PE) != 0,
-                                  .rip = ev->rip};
+            next = double_fault(cpu, ev);
         *ev = next;
         cpu->op = NULL;
     }

@@ -10,6 +10,7 @@
 #include "dispatch.h"
 #include "exception.h"
 #include "stack.h"
+#include "watch.h"
 
 static inline bool is_canonical(uint64_t v)
 {
@@ -334,6 +335,8 @@ static void do_syscall(struct cpu *cpu, const struct op *op)
     cpu->op = op;
     if (!(cpu->efer & EFER_SCE) || mode_code_size(cpu->mode) != CODE_64)
         raise_exception(cpu, EXC_UD); /* Intel: only in 64-bit mode */
+    if (watched(cpu, WATCH_SYSCALL))
+        watch_syscall(cpu, op, 0);
     cpu->regs[REG_RCX] = op_next_rip(cpu, op);
     cpu->regs[REG_R11] = rflags_read(cpu) & ~(uint64_t)RFLAGS_RF;
     cpu->rip = cpu->lstar;
@@ -371,6 +374,8 @@ static void do_sysenter(struct cpu *cpu, const struct op *op)
     cpu->op = op;
     if (!(cpu->cr0 & CR0_PE) || selector == 0)
         raise_gp0(cpu);
+    if (watched(cpu, WATCH_SYSCALL))
+        watch_syscall(cpu, op, 1);
     cpu->rflags &= ~(uint64_t)(RFLAGS_VM | RFLAGS_IF | RFLAGS_RF);
     cpu->regs[REG_RSP] = is64 ? cpu->sysenter_esp : (uint32_t)cpu->sysenter_esp;
     cpu->rip = is64 ? cpu->sysenter_eip : (uint32_t)cpu->sysenter_eip;
@@ -398,15 +403,37 @@ static void do_sysexit(struct cpu *cpu, const struct op *op)
 
 /* --- INT --- */
 
+static uint8_t int_vector(const struct op *op)
+{
+    switch (op->id) {
+    case INSN_INT3: return EXC_BP;
+    case INSN_INTO: return EXC_OF;
+    case INSN_INT1: return EXC_DB;
+    default: return (uint8_t)op->imm;
+    }
+}
+
+static void enter_int(struct cpu *cpu, const struct op *op)
+{
+    cpu->op = op;
+    software_interrupt(cpu, int_vector(op), op->id != INSN_INT1, op_next_rip(cpu, op));
+}
+
+static __attribute__((noinline)) void watched_int(struct cpu *cpu, const struct op *op)
+{
+    struct watch_event ev = watch_place(cpu, op);
+
+    enter_int(cpu, op);
+    ev.address = int_vector(op);
+    watch_tell(cpu, &ev, WATCH_SOFT_INTERRUPT);
+}
+
 static void do_int(struct cpu *cpu, const struct op *op)
 {
-    uint8_t vector = op->id == INSN_INT3   ? EXC_BP
-                     : op->id == INSN_INTO ? EXC_OF
-                     : op->id == INSN_INT1 ? EXC_DB
-                                           : (uint8_t)op->imm;
-
-    cpu->op = op;
-    software_interrupt(cpu, vector, op->id != INSN_INT1, op_next_rip(cpu, op));
+    if (watched(cpu, WATCH_SOFT_INTERRUPT))
+        watched_int(cpu, op);
+    else
+        enter_int(cpu, op);
 }
 
 HANDLER(into)
@@ -427,13 +454,34 @@ HANDLER(into)
     }
 ENDING(jmp_far_h, do_jmp_far)
 ENDING(call_far_h, do_call_far)
-ENDING(ret_far_h, do_ret_far)
-ENDING(iret_h, do_iret)
 ENDING(syscall_h, do_syscall)
-ENDING(sysret_h, do_sysret)
 ENDING(sysenter_h, do_sysenter)
-ENDING(sysexit_h, do_sysexit)
 ENDING(int_h, do_int)
+
+/* Returns: told when they are done, as from where they were. */
+static __attribute__((noinline)) void watched_return(struct cpu *cpu, const struct op *op,
+                                                     void (*call)(struct cpu *, const struct op *),
+                                                     enum watch_return how)
+{
+    struct watch_event ev = watch_place(cpu, op);
+
+    call(cpu, op);
+    watch_return(cpu, &ev, how);
+}
+
+#define RETURNING(name, call, how)                                                                 \
+    HANDLER(name)                                                                                  \
+    {                                                                                              \
+        if (watched(cpu, WATCH_USER_RETURN) || watched(cpu, WATCH_IRET))                           \
+            watched_return(cpu, op, call, how);                                                    \
+        else                                                                                       \
+            call(cpu, op);                                                                         \
+        END_BLOCK();                                                                               \
+    }
+RETURNING(ret_far_h, do_ret_far, WATCH_BY_RETF)
+RETURNING(iret_h, do_iret, WATCH_BY_IRET)
+RETURNING(sysret_h, do_sysret, WATCH_BY_SYSRET)
+RETURNING(sysexit_h, do_sysexit, WATCH_BY_SYSEXIT)
 
 op_fn *lower_far(const struct insn *in, struct op *op)
 {

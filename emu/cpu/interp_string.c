@@ -11,6 +11,7 @@
  */
 #include "dispatch.h"
 #include "stack.h"
+#include "watch.h"
 
 static inline uint64_t addr_mask(const struct op *op)
 {
@@ -106,20 +107,25 @@ static void scas_once(struct cpu *cpu, const struct op *op)
 static void ins_once(struct cpu *cpu, const struct op *op)
 {
     unsigned size = 1u << op->opsize;
-    uint64_t at = dest_linear(cpu, op, true);
+    uint64_t at = dest_linear(cpu, op, true), port = cpu->regs[REG_RDX] & 0xffff, v;
 
     /* The store must not fault once the port has been read. */
     mem_probe_write(cpu, op, at, size);
-    store_sized(cpu, op, at, bus_read(cpu->ports, cpu->regs[REG_RDX] & 0xffff, size), size);
+    v = bus_read(cpu->ports, port, size);
+    if (watched(cpu, WATCH_PORT_READ))
+        watch_access(cpu, op, WATCH_PORT_READ, port, v, size);
+    store_sized(cpu, op, at, v, size);
     advance(cpu, op, REG_RDI, step_of(cpu, op));
 }
 
 static void outs_once(struct cpu *cpu, const struct op *op)
 {
     unsigned size = 1u << op->opsize;
-    uint64_t v = load_sized(cpu, op, source_linear(cpu, op), size);
+    uint64_t v = load_sized(cpu, op, source_linear(cpu, op), size), port = cpu->regs[REG_RDX] & 0xffff;
 
-    bus_write(cpu->ports, cpu->regs[REG_RDX] & 0xffff, v, size);
+    if (watched(cpu, WATCH_PORT_WRITE))
+        watch_access(cpu, op, WATCH_PORT_WRITE, port, v, size);
+    bus_write(cpu->ports, port, v, size);
     advance(cpu, op, REG_RSI, step_of(cpu, op));
 }
 

@@ -6,6 +6,7 @@
 #include "dispatch.h"
 #include "stack.h"
 #include "system.h"
+#include "watch.h"
 
 static inline void need_cpl0(struct cpu *cpu)
 {
@@ -59,6 +60,8 @@ HANDLER(in_port)
     port_check(cpu, port, size);
     io_begin(cpu, op);
     v = bus_read(cpu->ports, port, size);
+    if (watched(cpu, WATCH_PORT_READ))
+        watch_access(cpu, op, WATCH_PORT_READ, port, v, size);
     if (size == 1)
         WR8(0, v);
     else if (size == 2)
@@ -75,11 +78,14 @@ HANDLER(out_port)
     unsigned size = 1u << op->opsize;
     uint16_t port = port_of(cpu, op);
     uint64_t mask = size == 4 ? UINT32_MAX : size == 2 ? UINT16_MAX : UINT8_MAX;
+    uint64_t v = cpu->regs[REG_RAX] & mask;
 
     cpu->op = op;
     port_check(cpu, port, size);
     io_begin(cpu, op);
-    bus_write(cpu->ports, port, cpu->regs[REG_RAX] & mask, size);
+    if (watched(cpu, WATCH_PORT_WRITE))
+        watch_access(cpu, op, WATCH_PORT_WRITE, port, v, size);
+    bus_write(cpu->ports, port, v, size);
     cpu->exit_request = true;
     cpu->rip = op_next_rip(cpu, op);
     LEAVE();
@@ -136,30 +142,30 @@ static uint64_t load_general(const struct cpu *cpu, const struct op *op)
     return mode_code_size(cpu->mode) == CODE_64 ? cpu->regs[op->rm] : (uint32_t)cpu->regs[op->rm];
 }
 
+static uint64_t control_read(const struct cpu *cpu, unsigned n)
+{
+    switch (n) {
+    case 0: return cpu->cr0;
+    case 2: return cpu->cr2;
+    case 3: return cpu->cr3;
+    case 4: return cpu->cr4;
+    default: return cpu->intc->get_cr8(cpu->intc_opaque);
+    }
+}
+
 HANDLER(mov_from_cr)
 {
     cpu->op = op;
     need_cpl0(cpu);
-    switch (op->reg) {
-    case 0: store_general(cpu, op, cpu->cr0); break;
-    case 2: store_general(cpu, op, cpu->cr2); break;
-    case 3: store_general(cpu, op, cpu->cr3); break;
-    case 4: store_general(cpu, op, cpu->cr4); break;
-    default:
+    if (op->reg == 8)
         io_begin(cpu, op);
-        store_general(cpu, op, cpu->intc->get_cr8(cpu->intc_opaque));
-        break;
-    }
+    store_general(cpu, op, control_read(cpu, op->reg));
     return next_block(cpu, op);
 }
 
-HANDLER(mov_to_cr)
+static void control_write(struct cpu *cpu, const struct op *op, unsigned n, uint64_t value)
 {
-    uint64_t value = load_general(cpu, op);
-
-    cpu->op = op;
-    need_cpl0(cpu);
-    switch (op->reg) {
+    switch (n) {
     case 0: cr0_write(cpu, value); break;
     case 2: cpu->cr2 = value; break;
     case 3: cr3_write(cpu, value); break;
@@ -172,6 +178,35 @@ HANDLER(mov_to_cr)
         cpu->exit_request = true;
         break;
     }
+}
+
+static __attribute__((noinline)) void watched_control_write(struct cpu *cpu, const struct op *op, unsigned n,
+                                                            uint64_t value)
+{
+    struct watch_event ev = watch_place(cpu, op);
+
+    ev.address = n;
+    ev.extra = control_read(cpu, n);
+    control_write(cpu, op, n, value);
+    ev.value = control_read(cpu, n);
+    watch_tell(cpu, &ev, WATCH_CR_WRITE);
+}
+
+static void tell_control_write(struct cpu *cpu, const struct op *op, unsigned n, uint64_t value)
+{
+    if (watched(cpu, WATCH_CR_WRITE))
+        watched_control_write(cpu, op, n, value);
+    else
+        control_write(cpu, op, n, value);
+}
+
+HANDLER(mov_to_cr)
+{
+    uint64_t value = load_general(cpu, op);
+
+    cpu->op = op;
+    need_cpl0(cpu);
+    tell_control_write(cpu, op, op->reg, value);
     return next_block(cpu, op);
 }
 
@@ -223,7 +258,7 @@ HANDLER(clts)
 {
     cpu->op = op;
     need_cpl0(cpu);
-    cpu->cr0 &= ~(uint64_t)CR0_TS;
+    tell_control_write(cpu, op, 0, cpu->cr0 & ~(uint64_t)CR0_TS);
     return next_block(cpu, op);
 }
 
@@ -235,7 +270,7 @@ HANDLER(lmsw)
     value = op->mem ? LOAD16(cpu, op, ea_any(cpu, op, 2, false)) : cpu->regs[op->rm];
     need_cpl0(cpu);
     /* PE can be set but not cleared. */
-    cr0_write(cpu, (cpu->cr0 & ~0xeULL) | (value & 0xf));
+    tell_control_write(cpu, op, 0, (cpu->cr0 & ~0xeULL) | (value & 0xf));
     return next_block(cpu, op);
 }
 
@@ -602,6 +637,8 @@ HANDLER(rdmsr)
     need_cpl0(cpu);
     io_begin(cpu, op);
     value = checked_rdmsr(cpu);
+    if (watched(cpu, WATCH_MSR_READ))
+        watch_access(cpu, op, WATCH_MSR_READ, (uint32_t)cpu->regs[REG_RCX], value, 0);
     cpu->regs[REG_RAX] = (uint32_t)value;
     cpu->regs[REG_RDX] = value >> 32;
     return next_block(cpu, op);
@@ -616,6 +653,8 @@ HANDLER(wrmsr)
     io_begin(cpu, op);
     if (msr_write(cpu, (uint32_t)cpu->regs[REG_RCX], value) != 0)
         raise_gp0(cpu);
+    if (watched(cpu, WATCH_MSR_WRITE))
+        watch_access(cpu, op, WATCH_MSR_WRITE, (uint32_t)cpu->regs[REG_RCX], value, 0);
     cpu->exit_request = true;
     return next_block(cpu, op);
 }

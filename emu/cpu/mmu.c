@@ -15,6 +15,7 @@
  * store and costs nothing more.
  */
 #include "debugger.h"
+#include "watch.h"
 
 #include <stdlib.h>
 
@@ -443,12 +444,17 @@ static void check_address(struct cpu *cpu, const struct op *op, uint64_t linear,
 
 static uint64_t device_read(struct cpu *cpu, const struct op *op, uint64_t gpa, unsigned size)
 {
+    uint64_t v;
+
     if (op != NULL) {
         require_solo(cpu);
         io_begin(cpu, op);
         cpu->exit_request = true;
     }
-    return bus_read(cpu->memory, gpa, size);
+    v = bus_read(cpu->memory, gpa, size);
+    if (watched(cpu, WATCH_MMIO_READ))
+        watch_access(cpu, op, WATCH_MMIO_READ, gpa, v, size);
+    return v;
 }
 
 static void device_write(struct cpu *cpu, const struct op *op, uint64_t gpa, uint64_t value,
@@ -459,6 +465,8 @@ static void device_write(struct cpu *cpu, const struct op *op, uint64_t gpa, uin
         io_begin(cpu, op);
         cpu->exit_request = true;
     }
+    if (watched(cpu, WATCH_MMIO_WRITE))
+        watch_access(cpu, op, WATCH_MMIO_WRITE, gpa, size < 8 ? value & ((1ULL << 8 * size) - 1) : value, size);
     bus_write(cpu->memory, gpa, value, size);
 }
 

@@ -18,6 +18,7 @@
 #include <emu/cpu.h>
 
 #include "../cpu/debugger.h"
+#include "../cpu/watch.h"
 #include "machine_internal.h"
 #include "perturb.h"
 
@@ -318,6 +319,8 @@ static bool take_interrupt(struct machine *m, struct cpu *cpu)
     if (m->observer.interrupt != NULL)
         m->observer.interrupt(m->observer.opaque, m->clock.icount, ack);
     perturb_interrupt_taken(m);
+    if (watched(cpu, WATCH_INTERRUPT))
+        watch_interrupt(cpu, ack);
     return cpu_enter_interrupt(cpu, ack.vector);
 }
 

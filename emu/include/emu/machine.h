@@ -28,6 +28,7 @@
 #include <emu/perturb.h>
 #include <emu/ram.h>
 #include <emu/state.h>
+#include <emu/watch.h>
 
 #define MACHINE_MAX_PARTS 32
 #define MACHINE_MAX_SERIAL 2
@@ -150,6 +151,7 @@ struct machine {
     uint64_t resets;               /* how often machine_reset ran after power-on */
     struct perturb perturb;        /* see emu/perturb.h; state, but in no digest */
     struct debugger *debugger;     /* see emu/debug.h; never part of the state */
+    struct machine_watcher watcher; /* see emu/watch.h; likewise */
 };
 
 struct machine *machine_create(const struct machine_config *config,
