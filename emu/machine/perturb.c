@@ -103,6 +103,12 @@ void perturb_init(struct machine *m)
     draw_next(p, c->from_icount);
 }
 
+void machine_perturb(struct machine *m, const struct perturb_config *config)
+{
+    m->config.perturb = *config;
+    perturb_init(m);
+}
+
 /* --- acts --- */
 
 static void act(struct machine *m, enum input_time_port port, const uint8_t *data, size_t len)
