@@ -9,7 +9,8 @@
  * Amounts are spread over powers of two: a race may be open for three instructions or for a millisecond.
  *
  * Invariants: 1. After each boundary next_icount is above the icount. 2. Virtual time only moves ahead, and
- * timers that this makes due have run before anything else happens. 3. An interrupt is held at most once.
+ * timers that this makes due have run before anything else happens. 3. An interrupt is held at most once, a
+ * deadline put off at most once: nothing waits for ever.
  */
 #include "perturb.h"
 
@@ -38,6 +39,7 @@ static const struct field perturb_fields[] = {
     FIELD(struct perturb, mean, FIELD_U64),
     FIELD(struct perturb, kinds, FIELD_U32),
     FIELD(struct perturb, decided, FIELD_BOOL),
+    FIELD_ARRAY(struct perturb, put_off, FIELD_U64),
 };
 const struct state_desc perturb_desc = STATE_DESC("perturb", 1, struct perturb, perturb_fields, NULL);
 
@@ -148,11 +150,12 @@ static void put_off_a_timer(struct machine *m)
     for (unsigned i = 0; i < m->clock.ntimers; i++) {
         uint32_t id = (uint32_t)((from + i) % m->clock.ntimers);
 
-        if (m->clock.deadline_ns[id] == CLOCK_NEVER)
+        if (m->clock.deadline_ns[id] == CLOCK_NEVER || m->clock.deadline_ns[id] == p->put_off[id])
             continue;
         memcpy(bytes, &id, 4);
         memcpy(bytes + 4, &ns, 8);
         act(m, INPUT_TIME_LATE, bytes, sizeof(bytes));
+        p->put_off[id] = m->clock.deadline_ns[id];
         return;
     }
 }

@@ -25,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <emu/clock.h>
+
 enum perturb_kind { PERTURB_SKIP, PERTURB_TIMER, PERTURB_HOLD, PERTURB_LATE, PERTURB_KIND_COUNT };
 #define PERTURB_BIT(kind) (1u << (kind))
 #define PERTURB_ALL ((1u << PERTURB_KIND_COUNT) - 1)
@@ -55,6 +57,7 @@ struct perturb {
     uint64_t mean;
     uint32_t kinds;
     bool decided;         /* about the interrupt that is waiting */
+    uint64_t put_off[CLOCK_MAX_TIMERS]; /* the deadline that a timer was given: once is enough */
 };
 
 #endif
