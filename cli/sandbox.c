@@ -69,6 +69,7 @@ static const int free_calls[] = {
     SCMP_SYS(rt_sigaction),
     SCMP_SYS(getpid),
     SCMP_SYS(gettid),
+    SCMP_SYS(wait4), /* for workers that were started before */
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
 };

@@ -344,6 +344,12 @@ size_t page_store_bytes(const struct page_store *s)
 
 /* --- compression --- */
 
+/* What the thread holds is never handed back: those blobs stay queued, and their memory with them. */
+void page_store_after_fork(struct page_store *s)
+{
+    s->packer = NULL;
+}
+
 void page_store_collect(struct page_store *s)
 {
     struct pack_job job;

@@ -52,6 +52,9 @@ typedef bool page_store_visit_fn(void *opaque, uint64_t page, uint64_t icount, c
                                  uint32_t len);
 bool page_store_visit(struct page_store *s, page_store_visit_fn *fn, void *opaque);
 
+/* In the child of a fork, where the thread that compresses is not: nothing more is compressed. */
+void page_store_after_fork(struct page_store *s);
+
 /* Bytes that versions take now. */
 size_t page_store_bytes(const struct page_store *s);
 

@@ -408,10 +408,12 @@ static uint64_t next_rung(uint64_t icount, uint64_t target)
     return UINT64_MAX;
 }
 
-static struct moment slice_end(const struct timeline *t, struct moment until, uint64_t rung)
+static struct moment slice_end(const struct timeline *t, struct moment until, uint64_t rung,
+                               enum timeline_purpose purpose)
 {
     uint64_t now = t->m->clock.icount, end = now + SLICE;
-    const struct checkpoint *next = t->branched ? NULL : checkpoints_after(&t->checkpoints, now);
+    const struct checkpoint *next =
+        t->branched || purpose == TO_LOOK ? NULL : checkpoints_after(&t->checkpoints, now);
 
     if (next != NULL && next->icount < end)
         end = next->icount;
@@ -426,7 +428,7 @@ static void settle_slice(struct timeline *t, struct moment end, uint64_t rung,
 {
     const struct checkpoint *here;
 
-    if (t->branched || end.entries != 0 || !moment_equal(machine_moment(t->m), end))
+    if (t->branched || purpose == TO_LOOK || end.entries != 0 || !moment_equal(machine_moment(t->m), end))
         return;
     here = checkpoints_before(&t->checkpoints, end.icount);
     if (end.icount == rung && !t->options.no_checkpoints)
@@ -445,7 +447,7 @@ enum timeline_status timeline_advance(struct timeline *t, struct moment until,
     t->wall_mark_ns = t->local_mark_ns = wall_ns();
     while (status == TIMELINE_THERE && moment_before(machine_moment(t->m), until)) {
         uint64_t rung = purpose == TO_SEEK ? next_rung(t->m->clock.icount, until.icount) : UINT64_MAX;
-        struct moment end = slice_end(t, until, rung);
+        struct moment end = slice_end(t, until, rung, purpose);
 
         if (t->at_end)
             return TIMELINE_END;
@@ -468,6 +470,11 @@ enum timeline_status timeline_restore(struct timeline *t, struct checkpoint *to)
     if (page_store_failed(t->checkpoints.store))
         return fail(t, index_lost);
     return TIMELINE_THERE;
+}
+
+void timeline_after_fork(struct timeline *t)
+{
+    page_store_after_fork(t->checkpoints.store);
 }
 
 /* --- seeking --- */

@@ -44,8 +44,8 @@ enum timeline_arming { ARM_NONE, ARM_WATCHPOINTS, ARM_ALL };
 void timeline_arm(struct timeline *t, enum timeline_arming what, bool pass);
 
 /* What a run is for decides which local checkpoints it leaves: those just before the place sought; one
- * now and then, since a hit will be gone back to; none. */
-enum timeline_purpose { TO_SEEK, TO_SCAN, TO_RUN };
+ * now and then, since a hit will be gone back to; none; no checkpoints of any kind. */
+enum timeline_purpose { TO_SEEK, TO_SCAN, TO_RUN, TO_LOOK };
 
 /*
  * Runs forward to `until`: in slices, leaving and adopting checkpoints. THERE, END, HIT (the machine's,
@@ -55,6 +55,8 @@ enum timeline_status timeline_advance(struct timeline *t, struct moment until,
                                       enum timeline_purpose purpose);
 /* Puts the machine back to a checkpoint. */
 enum timeline_status timeline_restore(struct timeline *t, struct checkpoint *to);
+/* In the child of a fork: goes on without the thread that is not there. */
+void timeline_after_fork(struct timeline *t);
 /* Leaves a branch for the recorded run, at the branch's moment. */
 enum timeline_status timeline_leave_branch(struct timeline *t);
 
