@@ -59,6 +59,18 @@ static const struct command commands[] = {
      "\n"
      "  --checkpoint-mem SIZE how much it may take [1G]\n"
      "  -sandbox on|off       system call filter around the running guest [on]\n"},
+    {"minimize", "TRACE -o MIN", "the least that still fails", cmd_minimize,
+     "Runs the recorded machine again and again with less coming to it, and records the run in which the least is\n"
+     "left that still fails: inputs, and acts upon timing (-perturb).\n"
+     "\n"
+     "  -o MIN                the trace to write\n"
+     "  --when EXPR           it fails when this condition holds at its end,\n"
+     "  --output TEXT|/REGEX/ when the guest prints this,\n"
+     "  --status N            or when `deja run` would exit with this [the guest ends badly]\n"
+     "  --vmlinux FILE        the guest kernel with its symbols\n"
+     "  --jobs N              runs at a time [as many as there are cores]\n"
+     "  --json                for programs\n"
+     "  -sandbox on|off       system call filter around the running guest [on]\n"},
     {"info", "TRACE [--json]", "what is in a recording", cmd_info,
      "The machine and its images, how long it ran, what was recorded, and how it ended.\n"
      "\n"

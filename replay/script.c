@@ -108,15 +108,9 @@ void script_describe(const struct script_event *e, char *out, size_t len)
 
 /* --- reading --- */
 
-struct collector {
-    struct script *script;
-    struct machine *m;
-    bool failed;
-};
-
-static void collect(void *opaque, const struct input *in)
+void script_collect(void *collector, const struct input *in)
 {
-    struct collector *c = opaque;
+    struct script_collector *c = collector;
     struct script_event e = {.kind = in->kind,
                              .port = in->port,
                              .at = machine_moment(c->m),
@@ -138,11 +132,12 @@ static void collect(void *opaque, const struct input *in)
 
 int script_read(struct script *s, struct player *p, char *err, size_t errlen)
 {
-    struct collector c = {.script = s, .m = player_machine(p)};
+    struct script_collector c = {.script = s, .m = player_machine(p)};
     const struct player_divergence *d;
     enum player_status status;
 
-    player_set_outputs(p, &(struct machine_observer){.input = collect, .perturbed = collect, .opaque = &c});
+    player_set_outputs(p, &(struct machine_observer){
+                                  .input = script_collect, .perturbed = script_collect, .opaque = &c});
     status = player_run(p, UINT64_MAX);
     player_set_outputs(p, &(struct machine_observer){.opaque = NULL});
     d = player_divergence(p);
@@ -237,16 +232,14 @@ struct input_source script_source(struct script_run *run)
 
 enum machine_stop script_play(struct script_run *run, struct machine *m)
 {
-    uint64_t limit = run->limit_icount != 0 ? run->limit_icount : UINT64_MAX;
+    struct moment until = run->until.icount != 0 ? run->until : (struct moment){.icount = UINT64_MAX};
     struct input_source source = script_source(run);
     char err[256];
 
     machine_set_source(m, &source);
     for (;;) {
-        enum machine_stop why = machine_run(m, limit);
+        enum machine_stop why = machine_run_to(m, until);
 
-        if (why == STOP_SOURCE)
-            return STOP_ICOUNT;
         if (why != STOP_RESET || run->no_reboot || machine_reset(m, err, sizeof(err)) != 0)
             return why;
     }

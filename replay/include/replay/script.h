@@ -42,6 +42,13 @@ void script_init(struct script *s);
 void script_fini(struct script *s);
 /* Adds a copy at the end. 0, or -1: out of memory. */
 int script_add(struct script *s, const struct script_event *e);
+/* For an observer's `input` and `perturbed`: adds what the machine gets. */
+struct script_collector {
+    struct script *script;
+    struct machine *m;
+    bool failed; /* out of memory: something is missing */
+};
+void script_collect(void *collector, const struct input *in);
 /* Adds what a recorded run got from outside: runs the player, which is at power-on, to its end. 0, or -1 with one
  * line in `err`. */
 int script_read(struct script *s, struct player *p, char *err, size_t errlen);
@@ -56,8 +63,8 @@ void script_describe(const struct script_event *e, char *out, size_t len);
 /* One run. Set the members of the first group; the rest is used while it runs. */
 struct script_run {
     const struct script *script; /* events ascending by moment */
-    uint64_t limit_icount;       /* the run ends here at the latest; 0: never */
-    uint64_t limit_ns;           /* or at this virtual time */
+    struct moment until;         /* the run is left here; icount 0: it is not */
+    uint64_t limit_ns;           /* it ends at this virtual time; 0: never */
     bool no_reboot;              /* a reset ends the run */
 
     size_t next;
@@ -66,7 +73,8 @@ struct script_run {
 };
 /* The source of inputs of such a run, for machine_set_source(). */
 struct input_source script_source(struct script_run *run);
-/* Runs the machine from where it stands to its end: STOP_ICOUNT at a limit. */
+/* Runs the machine from where it stands to its end, or on from where it was left: STOP_ICOUNT at run->until,
+ * STOP_DEBUG at a debugger's point, STOP_SOURCE where time was up, the CPU sleeps for ever, or somebody asked. */
 enum machine_stop script_play(struct script_run *run, struct machine *m);
 
 #endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs with changed inputs: trials.h. */
+#include "trials.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <devices/pc.h>
+#include <emu/cpu.h>
+#include <replay/pool.h>
+#include <replay/recorder.h>
+
+#include "progress.h"
+#include "sandbox.h"
+
+/* --- one run, in its own process --- */
+
+struct runner {
+    const struct trials *t;
+    struct script script;
+    struct machine_config config;
+    struct script_run run;
+    struct machine *m;
+    struct failure *failure;
+};
+
+static void heard(struct runner *r, bool line_feed)
+{
+    if (r->t->failure->output != NULL && line_feed && failure_seen(r->failure))
+        machine_request_stop(r->m, STOP_SOURCE); /* nothing that comes can change the verdict */
+}
+
+static void on_serial(void *opaque, unsigned port, const uint8_t *data, size_t len)
+{
+    struct runner *r = opaque;
+
+    failure_serial_out(r->failure, port, data, len);
+    heard(r, memchr(data, '\n', len) != NULL);
+}
+
+static void on_debug(void *opaque, uint16_t port, uint8_t byte)
+{
+    struct runner *r = opaque;
+
+    (void)port;
+    failure_debug_out(r->failure, byte);
+    heard(r, byte == '\n');
+}
+
+static struct machine_observer listener(struct runner *r)
+{
+    return (struct machine_observer){.serial_out = on_serial, .debug_out = on_debug, .opaque = r};
+}
+
+/* The machine at power-on with the changes made. False: `err` says why. */
+static bool prepare(struct runner *r, const struct trials *t, const uint8_t *set, char *err, size_t errlen)
+{
+    struct machine_observer observer;
+
+    *r = (struct runner){.t = t};
+    script_init(&r->script);
+    snprintf(err, errlen, "out of memory");
+    if (transplant_apply(t->transplant, set, &r->script, &r->config) != 0)
+        return false;
+    r->run = (struct script_run){.script = &r->script,
+                                 .until = {.icount = t->limit_icount},
+                                 .limit_ns = t->limit_ns,
+                                 .no_reboot = t->no_reboot};
+    r->failure = survey_judge_create(t->failure, err, errlen);
+    if (r->failure == NULL)
+        return false;
+    r->m = machine_create(&r->config, &pc_board, err, errlen);
+    if (r->m == NULL)
+        return false;
+    observer = listener(r);
+    machine_set_observer(r->m, &observer);
+    failure_begin(r->failure);
+    return true;
+}
+
+/* Virtual time jumps to the next timer here, by an event that the script gets. */
+static bool preempt(struct runner *r, struct verdict *v)
+{
+    struct clock *clock = &r->m->clock;
+    uint64_t now = clock_now_ns(clock), deadline = clock_next_deadline_ns(clock);
+    struct script_event e = {.kind = INPUT_TIME,
+                             .port = INPUT_TIME_SKIP,
+                             .at = machine_moment(r->m),
+                             .vns = now,
+                             .data = (const uint8_t *)&v->preempt_ns,
+                             .len = sizeof(v->preempt_ns)};
+    struct script_event last;
+
+    if (deadline == CLOCK_NEVER || deadline <= now)
+        return true;
+    v->preempt_ns = deadline - now;
+    v->preempt_vns = now;
+    if (script_add(&r->script, &e) != 0)
+        return false;
+    last = r->script.events[r->script.n - 1];
+    memmove(&r->script.events[r->run.next + 1], &r->script.events[r->run.next],
+            (r->script.n - 1 - r->run.next) * sizeof(last));
+    r->script.events[r->run.next] = last;
+    return true;
+}
+
+static void judge(struct runner *r, struct verdict *v, enum machine_stop why)
+{
+    survey_judge(v, r->failure, r->t->symbols, r->m, why);
+    v->stopped_short = why == STOP_ICOUNT || why == STOP_SOURCE;
+}
+
+static void run_trial(const struct trials *t, const struct trial *trial, struct verdict *v)
+{
+    struct runner r;
+    enum machine_stop why = STOP_ICOUNT;
+
+    if (!prepare(&r, t, trial->set, v->error, sizeof(v->error)))
+        return;
+    v->error[0] = '\0';
+    if (trial->preempt.icount != UINT64_MAX) {
+        struct moment limit = r.run.until;
+
+        r.run.until = trial->preempt;
+        why = script_play(&r.run, r.m);
+        r.run.until = limit;
+        if (why == STOP_ICOUNT && !preempt(&r, v))
+            snprintf(v->error, sizeof(v->error), "out of memory");
+    }
+    if (why == STOP_ICOUNT)
+        why = script_play(&r.run, r.m);
+    judge(&r, v, why);
+}
+
+/* --- many --- */
+
+struct batch {
+    struct trials *t;
+    const struct trial *list;
+    struct verdict *verdicts; /* of all, or NULL: */
+    size_t lowest;            /* one that fails, */
+    struct verdict *verdict;  /* and its verdict */
+};
+
+static void work(void *opaque, size_t i, void *result)
+{
+    const struct batch *b = opaque;
+
+    run_trial(b->t, &b->list[i], result);
+}
+
+static enum pool_next done(void *opaque, size_t i, const void *result)
+{
+    struct batch *b = opaque;
+    const struct verdict *v = result;
+
+    b->t->count++;
+    if (b->t->what != NULL)
+        progress_show(NULL, b->t->what, b->t->count, 0);
+    if (v == NULL)
+        snprintf(b->t->error, sizeof(b->t->error), "a process that ran the guest died");
+    else if (v->error[0] != '\0')
+        snprintf(b->t->error, sizeof(b->t->error), "%s", v->error);
+    if (b->t->error[0] != '\0')
+        return POOL_STOP;
+    if (b->verdicts != NULL)
+        b->verdicts[i] = *v;
+    else if (v->failed && i < b->lowest) {
+        b->lowest = i;
+        *b->verdict = *v;
+        return POOL_DROP_LATER;
+    }
+    return POOL_GO_ON;
+}
+
+static int run_batch(struct trials *t, struct batch *b, size_t n)
+{
+    struct pool pool = {.jobs = t->jobs,
+                        .result_bytes = sizeof(struct verdict),
+                        .enter = t->no_sandbox ? NULL : sandbox_enter,
+                        .work = work,
+                        .done = done,
+                        .opaque = b};
+
+    t->error[0] = '\0';
+    if (pool_run(&pool, n, t->error, sizeof(t->error)) != 0)
+        return -1;
+    return t->error[0] != '\0' ? -1 : 0;
+}
+
+int trials_run(struct trials *t, const struct trial *list, struct verdict *verdicts, size_t n)
+{
+    struct batch b = {.t = t, .list = list, .verdicts = verdicts};
+
+    return run_batch(t, &b, n);
+}
+
+size_t trials_first_failing(struct trials *t, const struct trial *list, size_t n, struct verdict *verdict)
+{
+    struct batch b = {.t = t, .list = list, .lowest = n, .verdict = verdict};
+
+    return run_batch(t, &b, n) == 0 ? b.lowest : SIZE_MAX;
+}
+
+/* --- where an instruction is executed --- */
+
+#define MAX_FOUND 100u /* on each side */
+
+struct found {
+    size_t before, after; /* of `near`: how many were seen */
+    struct moment first[MAX_FOUND], later[MAX_FOUND]; /* the last of those before, in a ring; the first after */
+    char error[200];
+};
+
+_Static_assert(sizeof(struct found) <= POOL_MAX_RESULT, "a pipe takes it at once");
+_Static_assert(sizeof(struct verdict) <= POOL_MAX_RESULT, "a pipe takes it at once");
+
+struct search {
+    struct trials *t;
+    const uint8_t *set;
+    uint64_t rip, near;
+    size_t half;
+    struct found found;
+};
+
+static void search_in_job(void *opaque, size_t i, void *result)
+{
+    const struct search *s = opaque;
+    struct found *f = result;
+    struct debug_point point = {.kind = DEBUG_EXEC, .address = s->rip, .length = 1};
+    struct runner r;
+
+    (void)i;
+    if (!prepare(&r, s->t, s->set, f->error, sizeof(f->error)))
+        return;
+    f->error[0] = '\0';
+    machine_debug_insert(r.m, &point);
+    while (script_play(&r.run, r.m) == STOP_DEBUG && f->after < s->half) {
+        struct moment now = machine_moment(r.m);
+
+        if (now.icount < s->near)
+            f->first[f->before++ % s->half] = now;
+        else
+            f->later[f->after++] = now;
+        machine_debug_ignore(r.m);
+    }
+}
+
+static enum pool_next take_found(void *opaque, size_t i, const void *result)
+{
+    struct search *s = opaque;
+
+    (void)i;
+    if (result != NULL)
+        memcpy(&s->found, result, sizeof(s->found));
+    else
+        snprintf(s->found.error, sizeof(s->found.error), "a process that ran the guest died");
+    return POOL_GO_ON;
+}
+
+size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t near, struct moment *out,
+                   size_t max)
+{
+    struct search s = {.t = t, .set = set, .rip = rip, .near = near};
+    struct pool pool = {.jobs = 1,
+                        .result_bytes = sizeof(struct found),
+                        .enter = t->no_sandbox ? NULL : sandbox_enter,
+                        .work = search_in_job,
+                        .done = take_found,
+                        .opaque = &s};
+    const struct found *f = &s.found;
+    size_t n = 0, kept;
+
+    s.half = max / 2 < MAX_FOUND ? max / 2 : MAX_FOUND;
+    if (pool_run(&pool, 1, t->error, sizeof(t->error)) != 0)
+        return SIZE_MAX;
+    if (f->error[0] != '\0') {
+        snprintf(t->error, sizeof(t->error), "%s", f->error);
+        return SIZE_MAX;
+    }
+    kept = f->before < s.half ? f->before : s.half;
+    for (size_t k = f->before - kept; k < f->before; k++)
+        out[n++] = f->first[k % s.half];
+    for (size_t k = 0; k < f->after; k++)
+        out[n++] = f->later[k];
+    return n;
+}
+
+/* --- recording one --- */
+
+struct recording {
+    struct trials *t;
+    const uint8_t *set;
+    const struct script_event *more;
+    uint64_t until;
+    const char *path;
+    struct verdict *verdict;
+};
+
+/* Where it belongs among the others. */
+static bool insert_event(struct script *s, const struct script_event *e)
+{
+    struct script_event last;
+    size_t at;
+
+    if (script_add(s, e) != 0)
+        return false;
+    last = s->events[s->n - 1];
+    for (at = s->n - 1; at > 0 && moment_before(last.at, s->events[at - 1].at); at--)
+        s->events[at] = s->events[at - 1];
+    s->events[at] = last;
+    return true;
+}
+
+static void record(struct runner *r, const struct recording *job, struct verdict *v)
+{
+    struct recorder_options how = {.struct_size = sizeof(how),
+                                   .until_icount = job->until,
+                                   .no_reboot = r->t->no_reboot,
+                                   .outputs = listener(r)};
+    struct input_source source = script_source(&r->run);
+    struct recorder *rec = recorder_create(r->m, job->path, &how, v->error, sizeof(v->error));
+    enum machine_stop why;
+    char err[200];
+
+    if (rec == NULL)
+        return;
+    if (!r->t->no_sandbox && sandbox_enter() != 0) {
+        snprintf(v->error, sizeof(v->error), "no sandbox");
+        return;
+    }
+    machine_set_source(r->m, &source);
+    why = recorder_run(rec);
+    judge(r, v, why);
+    if (recorder_finish(rec, why, err, sizeof(err)) != 0)
+        snprintf(v->error, sizeof(v->error), "%s", err);
+    recorder_destroy(rec);
+}
+
+static void record_in_job(void *opaque, size_t i, void *result)
+{
+    const struct recording *job = opaque;
+    struct verdict *v = result;
+    struct runner r;
+
+    (void)i;
+    if (!prepare(&r, job->t, job->set, v->error, sizeof(v->error)))
+        return;
+    if (job->more != NULL && !insert_event(&r.script, job->more))
+        return;
+    v->error[0] = '\0';
+    record(&r, job, v);
+}
+
+static enum pool_next take_recording(void *opaque, size_t i, const void *result)
+{
+    struct recording *job = opaque;
+    struct trials *t = job->t;
+
+    (void)i;
+    if (result == NULL) {
+        snprintf(t->error, sizeof(t->error), "the process that recorded the guest died");
+        return POOL_GO_ON;
+    }
+    memcpy(job->verdict, result, sizeof(*job->verdict));
+    if (job->verdict->error[0] != '\0')
+        snprintf(t->error, sizeof(t->error), "%s", job->verdict->error);
+    return POOL_GO_ON;
+}
+
+int trials_record(struct trials *t, const uint8_t *set, const struct script_event *more, uint64_t until,
+                  const char *path, struct verdict *verdict)
+{
+    struct recording job = {
+        .t = t, .set = set, .more = more, .until = until, .path = path, .verdict = verdict};
+    struct pool pool = {.jobs = 1,
+                        .result_bytes = sizeof(struct verdict),
+                        .work = record_in_job,
+                        .done = take_recording,
+                        .opaque = &job};
+
+    t->error[0] = '\0';
+    if (pool_run(&pool, 1, t->error, sizeof(t->error)) != 0)
+        return -1;
+    return t->error[0] != '\0' ? -1 : 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running a recorded machine again with some of the changes between two runs made, and judging each run: side by
+ * side, each in a process of its own and in the sandbox.
+ */
+#ifndef CLI_TRIALS_H
+#define CLI_TRIALS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <replay/transplant.h>
+
+#include "survey.h"
+
+struct trials {
+    const struct transplant *transplant;
+    const struct failure_options *failure;
+    struct guest_symbols *symbols;
+    uint64_t limit_icount, limit_ns; /* a run that goes on and on has not failed */
+    bool no_reboot;                  /* a reset ends a run */
+    bool no_sandbox;
+    unsigned jobs;                   /* 0: as many as there are cores */
+    uint64_t count;                  /* runs so far */
+    const char *what;                /* progress is about; NULL: none is shown */
+    char error[256];                 /* after a failure of the host */
+};
+
+/* One run. */
+struct trial {
+    const uint8_t *set;
+    /* The guest is preempted here too: virtual time jumps to the next timer, by verdict.preempt_ns. icount UINT64_MAX:
+     * it is not. */
+    struct moment preempt;
+};
+
+#define NO_PREEMPT ((struct moment){.icount = UINT64_MAX})
+
+/* Whether each fails: as many verdicts. 0, or -1: trials.error. */
+int trials_run(struct trials *t, const struct trial *list, struct verdict *verdicts, size_t n);
+/* The lowest index of one that fails, and its verdict: those behind it may not be run. n: none does. SIZE_MAX:
+ * trials.error. */
+size_t trials_first_failing(struct trials *t, const struct trial *list, size_t n, struct verdict *verdict);
+
+/*
+ * Where the run with these changes executes the instruction at a linear address: at most `max` moments, those
+ * closest to `near` by icount, ascending. How many; SIZE_MAX: trials.error.
+ */
+size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t near, struct moment *out,
+                   size_t max);
+
+/*
+ * Records a run into the file `path`, with its changes made and the events of `more` (at most one, NULL: none)
+ * added. It ends by itself, or after `until` instructions (0: it ends by itself). 0, or -1: trials.error.
+ */
+int trials_record(struct trials *t, const uint8_t *set, const struct script_event *more, uint64_t until,
+                  const char *path, struct verdict *verdict);
+
+#endif
