@@ -8,9 +8,9 @@
  * because changing the set of breakpoints starts a new generation of the cache. So code elsewhere is
  * untouched, and inserting costs no decoding.
  *
- * Watchpoints: the TLB gets no tag for such accesses to a watched page, so they take the slow path. An
- * access that hits demands that its instruction is alone in its block, like one that reaches a device;
- * the engine then returns right after it.
+ * Watchpoints: the TLB gets no tag for such accesses to a watched page, so they take the slow path; where
+ * physical addresses are watched, flags of the RAM page say so. An access that hits demands that its
+ * instruction is alone in its block, like one that reaches a device; the engine then returns right after it.
  *
  * Invariants: 1. During a run `exec`, `exec_map` and `linear_watch` are what `points` say. 2. Nothing in here is part of the
  * machine's state: hits are noted, never acted on by the guest.
@@ -59,6 +59,14 @@ static struct debug_point *find_point(const struct debugger *d, const struct deb
     return NULL;
 }
 
+static void flag_page(struct ram *ram, uint64_t page, enum ram_page_flag flag, bool watched)
+{
+    if (watched)
+        ram_set_flag(ram, page, flag);
+    else
+        ram_clear_flag(ram, page, flag);
+}
+
 static void flag_pages(struct machine *m, const struct debug_point *point, bool watched)
 {
     uint64_t gpa = point->address & ~PAGE_OFFSET_MASK, page;
@@ -67,10 +75,10 @@ static void flag_pages(struct machine *m, const struct debug_point *point, bool 
         page = ram_page_of(&m->ram, gpa);
         if (page == UINT64_MAX)
             continue;
-        if (watched)
-            ram_set_flag(&m->ram, page, RAM_WATCH);
-        else
-            ram_clear_flag(&m->ram, page, RAM_WATCH);
+        if (point->kind != DEBUG_READ_PHYSICAL)
+            flag_page(&m->ram, page, RAM_WATCH, watched);
+        if (point->kind != DEBUG_WRITE_PHYSICAL)
+            flag_page(&m->ram, page, RAM_WATCH_READS, watched);
     }
 }
 
@@ -79,7 +87,7 @@ static void points_changed(struct debugger *d, const struct debug_point *point)
 {
     if (point->kind == DEBUG_EXEC)
         d->exec_stale = true;
-    else if (point->kind != DEBUG_WRITE_PHYSICAL)
+    else if (point->kind != DEBUG_WRITE_PHYSICAL) /* whose pages lose their write tags at once */
         d->watch_stale = true;
 }
 
@@ -110,7 +118,7 @@ int machine_debug_insert(struct machine *m, const struct debug_point *point)
     if (make_room(d) != 0)
         return -1;
     d->points[d->npoints++] = *point;
-    if (point->kind == DEBUG_WRITE_PHYSICAL)
+    if (debug_is_physical(point->kind))
         flag_pages(m, point, true);
     points_changed(d, point);
     return 0;
@@ -127,11 +135,11 @@ void machine_debug_remove(struct machine *m, const struct debug_point *point)
     removed = *found;
     *found = d->points[--d->npoints];
     points_changed(d, &removed);
-    if (removed.kind != DEBUG_WRITE_PHYSICAL)
+    if (!debug_is_physical(removed.kind))
         return;
     flag_pages(m, &removed, false);
     for (i = 0; i < d->npoints; i++) /* pages that others share */
-        if (d->points[i].kind == DEBUG_WRITE_PHYSICAL)
+        if (debug_is_physical(d->points[i].kind))
             flag_pages(m, &d->points[i], true);
 }
 
@@ -205,7 +213,7 @@ static void refresh_watch(struct machine *m)
 
     d->watch_stale = d->linear_watch = false;
     for (k = 0; k < d->npoints; k++)
-        d->linear_watch |= d->points[k].kind != DEBUG_EXEC && d->points[k].kind != DEBUG_WRITE_PHYSICAL;
+        d->linear_watch |= d->points[k].kind != DEBUG_EXEC && !debug_is_physical(d->points[k].kind);
     for (i = 0; i < m->ncpus; i++)
         cpu_debug_changed(&m->cpus[i]);
 }
@@ -236,16 +244,23 @@ void machine_debug_ignore(struct machine *m)
         machine_debug_pass(m);
 }
 
+/* The first bytes of a range, by addresses of a point's kind. */
+static size_t value_at(const struct machine *m, enum debug_kind kind, uint64_t address, uint64_t length,
+                       uint8_t out[DEBUG_VALUE_BYTES])
+{
+    size_t len = length < DEBUG_VALUE_BYTES ? (size_t)length : DEBUG_VALUE_BYTES;
+
+    if (kind == DEBUG_EXEC)
+        return 0;
+    if (debug_is_physical(kind))
+        return ram_read(&m->ram, address, out, len) ? len : 0;
+    return cpu_peek(&m->cpus[0], address, out, len);
+}
+
 size_t machine_debug_value(const struct machine *m, const struct debug_point *point,
                            uint8_t out[DEBUG_VALUE_BYTES])
 {
-    size_t len = point->length < DEBUG_VALUE_BYTES ? (size_t)point->length : DEBUG_VALUE_BYTES;
-
-    if (point->kind == DEBUG_EXEC)
-        return 0;
-    if (point->kind == DEBUG_WRITE_PHYSICAL)
-        return ram_read(&m->ram, point->address, out, len) ? len : 0;
-    return cpu_peek(&m->cpus[0], point->address, out, len);
+    return value_at(m, point->kind, point->address, point->length, out);
 }
 
 void debugger_forget_hits(struct debugger *d)
@@ -269,32 +284,42 @@ struct moment debugger_moment(const struct cpu *cpu, const struct op *op)
     return (struct moment){.icount = icount, .entries = cpu_entries(cpu, icount)};
 }
 
-static bool is_noted(const struct debugger *d, const struct debug_point *point)
+/* What the present instruction has done to a point so far; NULL: nothing. */
+static struct debug_hit *noted(struct debugger *d, const struct debug_point *point)
 {
     size_t i;
 
     for (i = 0; i < d->nhits; i++)
         if (same_point(&d->hits[i].point, point))
-            return true;
-    return false;
+            return &d->hits[i];
+    return NULL;
 }
 
 static void note_hit(struct cpu *cpu, const struct debug_point *point, uint64_t address,
                      unsigned size, bool write)
 {
     struct debugger *d = cpu->debugger;
-    struct debug_hit *hit = &d->hits[d->nhits];
+    struct debug_hit *hit = noted(d, point);
 
     cpu->exit_request = true;
-    if (d->nhits == DEBUG_MAX_HITS || is_noted(d, point))
+    if (hit != NULL) {
+        hit->read |= !write;
+        hit->write |= write;
         return;
+    }
+    if (d->nhits == DEBUG_MAX_HITS)
+        return;
+    hit = &d->hits[d->nhits];
     *hit = (struct debug_hit){.point = *point,
                               .at = debugger_moment(cpu, cpu->op),
                               .rip = debugger_rip(cpu, cpu->op),
                               .address = address,
                               .size = size,
+                              .cpl = cpu->cpl,
+                              .read = !write && point->kind != DEBUG_EXEC,
                               .write = write};
     hit->nbefore = (uint32_t)machine_debug_value(cpu->machine, point, hit->before);
+    hit->naccessed = (uint32_t)value_at(cpu->machine, point->kind, address, size, hit->accessed);
     d->nhits++;
 }
 
@@ -362,9 +387,17 @@ static bool sees(const struct debug_point *p, bool write)
     case DEBUG_READ: return !write;
     case DEBUG_ACCESS: return true;
     case DEBUG_EXEC:
-    case DEBUG_WRITE_PHYSICAL: break;
+    case DEBUG_WRITE_PHYSICAL:
+    case DEBUG_READ_PHYSICAL:
+    case DEBUG_ACCESS_PHYSICAL: break;
     }
     return false;
+}
+
+static bool sees_physical(const struct debug_point *p, bool write)
+{
+    return debug_is_physical(p->kind) &&
+           p->kind != (write ? DEBUG_READ_PHYSICAL : DEBUG_WRITE_PHYSICAL);
 }
 
 bool debugger_watches(const struct debugger *d)
@@ -380,7 +413,7 @@ unsigned debugger_page_watch(const struct debugger *d, uint64_t page_linear)
     for (i = 0; d->linear_watch && i < d->npoints; i++) {
         const struct debug_point *p = &d->points[i];
 
-        if (p->kind != DEBUG_EXEC && p->kind != DEBUG_WRITE_PHYSICAL &&
+        if (p->kind != DEBUG_EXEC && !debug_is_physical(p->kind) &&
             overlaps(p, page_linear, PAGE_BYTES))
             watch |= p->kind == DEBUG_WRITE ? PAGE_WATCH_WRITES : PAGE_WATCH_ALL;
     }
@@ -413,22 +446,43 @@ void debugger_access(struct cpu *cpu, const struct op *op, uint64_t linear, unsi
             note_hit(cpu, &d->points[i], linear, size, write);
 }
 
-bool debugger_overlaps_physical(const struct debugger *d, uint64_t gpa, size_t size)
+static bool overlaps_physical(const struct debugger *d, uint64_t gpa, size_t size, bool write)
 {
     size_t i;
 
     for (i = 0; i < d->npoints; i++)
-        if (d->points[i].kind == DEBUG_WRITE_PHYSICAL && overlaps(&d->points[i], gpa, size))
+        if (sees_physical(&d->points[i], write) && overlaps(&d->points[i], gpa, size))
             return true;
     return false;
 }
 
-void debugger_physical_store(struct cpu *cpu, uint64_t gpa, size_t size)
+bool debugger_overlaps_physical(const struct debugger *d, uint64_t gpa, size_t size)
+{
+    return overlaps_physical(d, gpa, size, true);
+}
+
+static void note_physical(struct cpu *cpu, uint64_t gpa, size_t size, bool write)
 {
     const struct debugger *d = cpu->debugger;
     size_t i;
 
     for (i = 0; i < d->npoints; i++)
-        if (d->points[i].kind == DEBUG_WRITE_PHYSICAL && overlaps(&d->points[i], gpa, size))
-            note_hit(cpu, &d->points[i], gpa, (unsigned)size, true);
+        if (sees_physical(&d->points[i], write) && overlaps(&d->points[i], gpa, size))
+            note_hit(cpu, &d->points[i], gpa, (unsigned)size, write);
+}
+
+void debugger_physical_store(struct cpu *cpu, uint64_t gpa, size_t size)
+{
+    note_physical(cpu, gpa, size, true);
+}
+
+void debugger_physical_load(struct cpu *cpu, const struct op *op, uint64_t gpa, unsigned size)
+{
+    if (!overlaps_physical(cpu->debugger, gpa, size, false))
+        return;
+    if (op != NULL)
+        cpu->op = op;
+    if (cpu->op != NULL)
+        require_solo(cpu);
+    note_physical(cpu, gpa, size, false);
 }

@@ -46,8 +46,11 @@ unsigned debugger_page_watch(const struct debugger *d, uint64_t page_linear);
 bool debugger_overlaps(const struct debugger *d, uint64_t linear, unsigned size, bool write);
 void debugger_access(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
                      bool write);
+/* Whether a store there is a hit. */
 bool debugger_overlaps_physical(const struct debugger *d, uint64_t gpa, size_t size);
 void debugger_physical_store(struct cpu *cpu, uint64_t gpa, size_t size);
+/* `op` NULL: by an entry into a handler, or a load of the processor's own. */
+void debugger_physical_load(struct cpu *cpu, const struct op *op, uint64_t gpa, unsigned size);
 
 /* The instruction that made them has faulted. */
 void debugger_forget_hits(struct debugger *d);

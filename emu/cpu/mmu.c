@@ -409,7 +409,7 @@ static void tlb_install(struct cpu *cpu, enum mmu_view view, uint64_t linear, ui
     if (access == MMU_FETCH) {
         e->fetch = tag;
     } else {
-        if (tlb2_allows(cpu, frame, MMU_READ, view))
+        if (tlb2_allows(cpu, frame, MMU_READ, view) && !(cpu->ram->flags[page] & RAM_WATCH_READS))
             e->read = tag;
         if (access == MMU_WRITE && cpu->ram->flags[page] == 0 && watch == 0)
             e->write = tag;
@@ -481,6 +481,8 @@ static uint64_t read_in_page(struct cpu *cpu, const struct op *op, uint64_t line
         cpu_watch_access(cpu, op, linear, size, false);
     if (page == UINT64_MAX)
         return device_read(cpu, op, gpa, size);
+    if (cpu->ram->flags[page] & RAM_WATCH_READS)
+        debugger_physical_load(cpu, op, gpa, size);
     tlb_install(cpu, view, linear, frame, MMU_READ, page);
     memcpy(&v, cpu->ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK), size);
     return v;
@@ -688,7 +690,8 @@ uint8_t *mem_host(struct cpu *cpu, const struct op *op, uint64_t linear, unsigne
     gpa = frame_gpa(cpu, frame, linear);
     page = ram_page_of(cpu->ram, gpa);
     if (page == UINT64_MAX ||
-        (access == MMU_WRITE && (cpu->ram->flags[page] & (RAM_ROM | RAM_WATCH))))
+        (access == MMU_WRITE && (cpu->ram->flags[page] & (RAM_ROM | RAM_WATCH))) ||
+        (access == MMU_READ && (cpu->ram->flags[page] & RAM_WATCH_READS)))
         return NULL;
     if (access != MMU_WRITE || before_store(cpu, op, page, gpa, size))
         tlb_install(cpu, cpu->view, linear, frame, access, page);

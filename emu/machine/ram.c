@@ -101,7 +101,7 @@ void ram_clear(struct ram *ram)
     /* Fresh zero pages from the host; every page then counts as stored to. */
     madvise(ram->host, ram->bytes + ram->rom_bytes, MADV_DONTNEED);
     for (page = 0; page < ram->npages; page++)
-        ram->flags[page] &= RAM_SAVED | RAM_WATCH;
+        ram->flags[page] &= RAM_SAVED | RAM_WATCH | RAM_WATCH_READS;
     memset(ram->page_hash, 0, ram->npages * sizeof(*ram->page_hash));
     ram->sum = 0;
     ram->ndirty = 0;

@@ -153,10 +153,10 @@ static void choose_points(void)
     size_t n = 1 + rnd() % 3, i;
 
     for (i = 0; i < n; i++) {
-        p[i] = (struct debug_point){.kind = (enum debug_kind)(rnd() % 5), .length = 1 + rnd() % 12};
+        p[i] = (struct debug_point){.kind = (enum debug_kind)(rnd() % 7), .length = 1 + rnd() % 12};
         if (p[i].kind == DEBUG_EXEC)
             p[i].address = cpu->rip;
-        else if (p[i].kind == DEBUG_WRITE_PHYSICAL)
+        else if (debug_is_physical(p[i].kind))
             p[i].address = cpu_peek_translate(cpu, cpu->regs[REG_RSP] - 8);
         else
             p[i].address = cpu->regs[rnd() % 16] + (rnd() % 64) - 32;

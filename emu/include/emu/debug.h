@@ -19,7 +19,8 @@
  * faulted are forgotten. Code in pages without breakpoints runs as fast as ever.
  *
  * Linear watchpoints see accesses by that linear address in any address space. Physical ones see every
- * store to those bytes, by whatever address, the page walker's and devices' included.
+ * store to those bytes, by whatever address, the page walker's and devices' included, and every load by an
+ * instruction or an entry into a handler; not those of the walker and of devices, nor fetches of code.
  */
 #ifndef EMU_DEBUG_H
 #define EMU_DEBUG_H
@@ -55,6 +56,8 @@ enum debug_kind {
     DEBUG_READ,
     DEBUG_ACCESS,
     DEBUG_WRITE_PHYSICAL, /* range of guest-physical RAM */
+    DEBUG_READ_PHYSICAL,
+    DEBUG_ACCESS_PHYSICAL,
 };
 
 struct debug_point {
@@ -71,9 +74,12 @@ struct debug_hit {
     uint64_t rip;             /* linear, of that instruction */
     uint64_t address;         /* first byte accessed: linear, or physical */
     uint32_t size;
-    bool write;
+    unsigned cpl;             /* before it */
+    bool read, write;         /* an instruction may do both; `address` and `size` are of its first access */
     uint8_t before[DEBUG_VALUE_BYTES]; /* what the first bytes of the watched range held, */
     uint32_t nbefore;                  /* as many as could be read */
+    uint8_t accessed[DEBUG_VALUE_BYTES]; /* the same of the bytes accessed */
+    uint32_t naccessed;
 };
 
 #define DEBUG_MAX_HITS 8 /* by one instruction; more are not told apart */
@@ -94,6 +100,11 @@ const struct debug_hit *machine_debug_hits(const struct machine *m, size_t *n);
 void machine_debug_pass(struct machine *m);
 /* Goes on after a hit that is to be ignored: passes it if it is a breakpoint. */
 void machine_debug_ignore(struct machine *m);
+/* Whether a kind's addresses are guest-physical. */
+static inline bool debug_is_physical(enum debug_kind kind)
+{
+    return kind >= DEBUG_WRITE_PHYSICAL;
+}
 /* The first bytes of the range of a hit's watchpoint as they are now; how many could be read. */
 size_t machine_debug_value(const struct machine *m, const struct debug_point *point,
                            uint8_t out[DEBUG_VALUE_BYTES]);

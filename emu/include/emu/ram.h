@@ -28,6 +28,7 @@ enum ram_page_flag {
     RAM_ROM = 8,     /* firmware: stores are ignored */
     RAM_WATCH = 16,  /* a debugger watches bytes of it: stores never come the fast way */
     RAM_SAVED = 32,  /* as the checkpoint has it: the next store notes it in `touched` */
+    RAM_WATCH_READS = 64, /* a debugger watches loads from it: no read tag may be installed either */
 };
 
 struct ram {
