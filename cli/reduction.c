@@ -19,7 +19,8 @@
 #include "trace_cmd.h"
 
 #define NEAR_MAX       160u /* places that are tried for one interrupt */
-#define INTERRUPTS_MAX 4u   /* interrupts behind the last act that are tried */
+#define INTERRUPTS_MAX 4u   /* interrupts behind the last act that are tried, */
+#define SOUNDINGS      8u   /* each at so many places first */
 
 /* --- life cycle --- */
 
@@ -37,7 +38,6 @@ int reduction_init(struct reduction *r, const struct reduction_options *o, struc
     char err[256];
 
     *r = (struct reduction){.options = o, .symbols = symbols};
-    script_init(&r->least.script);
     if (transplant_init(&r->transplant, base, base_config, &bad->script, survey_config(bad), err, sizeof(err)) != 0) {
         cli_error("%s", err);
         return EXIT_USAGE;
@@ -51,7 +51,8 @@ int reduction_init(struct reduction *r, const struct reduction_options *o, struc
     set_limits(&r->trials, bad);
     r->before = r->transplant.n;
     r->set = calloc(r->before + 1, 1);
-    if (r->set != NULL)
+    r->none = calloc(r->before + 1, 1);
+    if (r->set != NULL && r->none != NULL)
         return EXIT_DONE;
     cli_error("out of memory");
     return EXIT_USAGE;
@@ -67,10 +68,10 @@ static void forget_trace(struct reduction *r)
 void reduction_fini(struct reduction *r)
 {
     forget_trace(r);
-    if (r->least.path != NULL)
-        survey_fini(&r->least);
+    survey_fini(&r->least);
     transplant_fini(&r->transplant);
     free(r->set);
+    free(r->none);
 }
 
 static int host_failed(const struct reduction *r)
@@ -92,7 +93,7 @@ static size_t first_failing(void *opaque, const uint8_t *const *sets, size_t cou
     if (list == NULL)
         return REDUCE_STOPPED;
     for (size_t i = 0; i < count; i++)
-        list[i] = (struct trial){.set = sets[i], .preempt = NO_PREEMPT};
+        list[i] = (struct trial){.set = sets[i]};
     found = trials_first_failing(&r->trials, list, count, &v);
     free(list);
     return found;
@@ -138,16 +139,17 @@ static int record_least(struct reduction *r, uint64_t until)
 {
     struct survey_options how = {
         .failure = r->options->failure, .symbols = r->symbols, .no_sandbox = r->options->no_sandbox};
+    struct trial trial;
     struct verdict v;
     int status = choose_path(r);
 
     if (status != EXIT_DONE)
         return status;
-    if (trials_record(&r->trials, r->set, r->by_place ? &r->preemption : NULL, until, r->path, &v) != 0)
+    trial = (struct trial){.set = r->set, .more = r->by_place ? &r->preemption : NULL};
+    if (trials_record(&r->trials, &trial, until, r->path, &v) != 0)
         return host_failed(r);
     progress_end();
-    if (r->least.path != NULL)
-        survey_fini(&r->least);
+    survey_fini(&r->least);
     status = survey_trace(&r->least, r->path, &how);
     if (status == EXIT_DONE && !r->least.verdict.failed) {
         cli_error("%s: this run fails no more when it is recorded", r->path);
@@ -187,78 +189,124 @@ static uint64_t distance(uint64_t a, uint64_t b)
 }
 
 /* The nearest first. */
-static void sort_by_distance(struct moment *places, size_t n, uint64_t near)
+static void sort_by_distance(struct visit *places, size_t n, uint64_t near)
 {
     for (size_t i = 1; i < n; i++) {
-        struct moment m = places[i];
+        struct visit v = places[i];
         size_t k = i;
 
-        for (; k > 0 && distance(places[k - 1].icount, near) > distance(m.icount, near); k--)
+        for (; k > 0 && distance(places[k - 1].at.icount, near) > distance(v.at.icount, near); k--)
             places[k] = places[k - 1];
-        places[k] = m;
+        places[k] = v;
     }
 }
 
-/* Preempts the base run where it executes what this interrupt interrupted. 1: that fails; 0: it does not; -1. */
-static int try_places(struct reduction *r, const struct place *interrupted)
-{
-    uint8_t *none = calloc(r->before + 1, 1);
-    struct moment places[NEAR_MAX];
-    struct trial list[NEAR_MAX];
-    struct verdict v = {0};
-    size_t n, found;
+static const uint64_t preempt_ns = 16000000; /* to a timer interrupt no further away */
 
-    if (none == NULL)
+static struct script_event preemption_at(const struct visit *where)
+{
+    return (struct script_event){.kind = INPUT_TIME,
+                                 .port = INPUT_TIME_PREEMPT,
+                                 .at = where->at,
+                                 .vns = where->vns,
+                                 .data = (const uint8_t *)&preempt_ns,
+                                 .len = sizeof(preempt_ns)};
+}
+
+/* Where the base run executes what an interrupt interrupted, the nearest first. */
+struct candidates {
+    struct script_event events[NEAR_MAX];
+    struct trial trials[NEAR_MAX];
+    size_t n;
+};
+
+static int find_candidates(struct reduction *r, const struct place *interrupted, struct candidates *c)
+{
+    struct visit places[NEAR_MAX];
+    size_t n = trials_find(&r->trials, r->none, interrupted->rip, interrupted->at.icount, places, NEAR_MAX);
+
+    if (n == SIZE_MAX)
         return -1;
-    n = trials_find(&r->trials, none, interrupted->rip, interrupted->at.icount, places, NEAR_MAX);
-    if (n == SIZE_MAX) {
-        free(none);
-        return -1;
-    }
     sort_by_distance(places, n, interrupted->at.icount);
-    for (size_t i = 0; i < n; i++)
-        list[i] = (struct trial){.set = none, .preempt = places[i]};
-    found = trials_first_failing(&r->trials, list, n, &v);
-    free(none);
-    if (found == SIZE_MAX)
-        return -1;
-    if (found == n || v.preempt_ns == 0)
-        return 0;
+    c->n = n;
+    for (size_t i = 0; i < n; i++) {
+        c->events[i] = preemption_at(&places[i]);
+        c->trials[i] = (struct trial){.set = r->none, .more = &c->events[i]};
+    }
+    return 0;
+}
+
+static void keep_preemption(struct reduction *r, const struct script_event *e)
+{
     r->by_place = true;
-    r->preemption_ns = v.preempt_ns;
-    r->preemption = (struct script_event){.kind = INPUT_TIME,
-                                          .port = INPUT_TIME_SKIP,
-                                          .at = places[found],
-                                          .vns = v.preempt_vns,
-                                          .data = (const uint8_t *)&r->preemption_ns,
-                                          .len = sizeof(r->preemption_ns)};
+    r->preemption = *e;
     memset(r->set, 0, r->before);
-    return 1;
+}
+
+/* Of the first few candidates, how many fail: a preemption in the right place fails nearly always, one anywhere else
+ * only if a later interrupt happens to be moved to the right place. */
+static int sound(struct reduction *r, const struct candidates *c, size_t *fail, size_t *first)
+{
+    struct verdict v[SOUNDINGS];
+    size_t n = c->n < SOUNDINGS ? c->n : SOUNDINGS;
+
+    *fail = 0;
+    if (trials_run(&r->trials, c->trials, v, n) != 0)
+        return -1;
+    for (size_t i = n; i-- > 0;)
+        if (v[i].failed) {
+            *first = i;
+            ++*fail;
+        }
+    return 0;
+}
+
+/* The interrupts behind the last act, `n` of them. 0, also when none of their places fails; -1: host. */
+static int try_places(struct reduction *r, const struct surveyed_interrupt *interrupts, size_t n)
+{
+    struct candidates *c = calloc(n + 1, sizeof(*c));
+    size_t best = 0, fail, first = 0, v = 0;
+    struct verdict verdict;
+    int rc = c == NULL ? -1 : 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = find_candidates(r, &interrupts[i].place, &c[i]);
+        if (rc == 0)
+            rc = sound(r, &c[i], &fail, &first);
+        if (rc == 0 && fail > best) {
+            best = fail;
+            keep_preemption(r, &c[i].events[first]);
+        }
+    }
+    for (size_t i = 0; i < n && rc == 0 && best == 0 && v == 0; i++) {
+        first = trials_first_failing(&r->trials, c[i].trials, c[i].n, &verdict);
+        rc = first == SIZE_MAX ? -1 : 0;
+        v = rc == 0 && first < c[i].n;
+        if (v > 0)
+            keep_preemption(r, &c[i].events[first]);
+    }
+    free(c);
+    return rc;
 }
 
 /* EXIT_DONE also when it did not help. */
 static int look_by_place(struct reduction *r)
 {
     struct moment act;
-    unsigned tried = 0;
+    size_t from = 0, n;
     int status;
 
     if (!last_is_act(r, &act))
         return EXIT_DONE;
     status = record_least(r, 0);
-    for (size_t i = 0; status == EXIT_DONE && i < r->least.ninterrupts && tried < INTERRUPTS_MAX; i++) {
-        const struct place *p = &r->least.interrupts[i].place;
-
-        if (moment_before(p->at, act))
-            continue;
-        tried++;
-        switch (try_places(r, p)) {
-        case 1: return EXIT_DONE;
-        case 0: break;
-        default: status = host_failed(r);
-        }
-    }
-    return status;
+    if (status != EXIT_DONE)
+        return status;
+    while (from < r->least.ninterrupts && moment_before(r->least.interrupts[from].place.at, act))
+        from++;
+    n = r->least.ninterrupts - from;
+    if (n > INTERRUPTS_MAX)
+        n = INTERRUPTS_MAX;
+    return try_places(r, r->least.interrupts + from, n) == 0 ? EXIT_DONE : host_failed(r);
 }
 
 /* --- all of it --- */
@@ -339,13 +387,21 @@ static void print_item(struct printer *p, const struct place *at, const char *te
     p->n++;
 }
 
+/* Where in the guest's code an event came in the run that is left. */
+static const struct place *place_in(const struct survey *least, const struct script_event *e)
+{
+    for (size_t i = 0; i < least->script.n; i++)
+        if (script_same_content(&least->script.events[i], e) && !moment_before(least->script.events[i].at, e->at))
+            return &least->places[i];
+    return NULL;
+}
+
 static void print_change(struct printer *p, const struct survey *least, const struct survey *bad,
                          const struct survey *good, const struct change *c)
 {
     const struct script_event *e;
     char what[160], text[256];
 
-    (void)least;
     if (c->kind != CHANGE_EVENT) {
         print_item(p, NULL, config_change(c->kind));
         return;
@@ -356,7 +412,7 @@ static void print_change(struct printer *p, const struct survey *least, const st
         snprintf(text, sizeof(text), "%s, which came at %" PRIu64, what, good->script.events[c->removed].at.icount);
     else
         snprintf(text, sizeof(text), "%s%s", c->added == NO_EVENT ? "without " : "", what);
-    print_item(p, c->added != NO_EVENT ? &bad->places[c->added] : &good->places[c->removed], text);
+    print_item(p, c->added != NO_EVENT ? place_in(least, e) : &good->places[c->removed], text);
 }
 
 void reduction_print(const struct reduction *r, const struct survey *bad, const struct survey *good)

@@ -4,7 +4,7 @@
  * `deja minimize` and `deja bisect --good --bad` have in common.
  *
  * First all that comes after the failure was sure is left out. If what then comes last is an act upon timing, the
- * interrupt that it brought about is looked for in the good run: at each place near there where the same
+ * interrupts that came then are looked for in the good run: at the places near there where the interrupted
  * instruction is executed, the guest is preempted, and if one of these runs fails, that preemption alone is the
  * answer, however many acts had led to it. Otherwise changes are taken away until none can be (replay/reduce.h).
  */
@@ -31,10 +31,10 @@ struct reduction {
     struct transplant transplant;
     struct trials trials;
     uint8_t *set;                  /* the changes that are left */
+    uint8_t *none;                 /* no change */
     size_t before, after;          /* how many there were, and are */
     bool by_place;                 /* instead of them: */
     struct script_event preemption;
-    uint64_t preemption_ns;
     struct survey least;           /* the run with what is left */
     char path[256];                /* its trace */
     bool temporary;

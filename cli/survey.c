@@ -344,6 +344,8 @@ int survey_trace(struct survey *s, const char *path, const struct survey_options
 
 void survey_fini(struct survey *s)
 {
+    if (s->path == NULL)
+        return;
     script_fini(&s->script);
     free(s->places);
     free(s->interrupts);

@@ -26,7 +26,6 @@ struct verdict {
     int status;         /* exit status of `deja run` */
     uint64_t icount, vns;
     uint64_t rip;
-    uint64_t preempt_ns, preempt_vns; /* see struct trial */
     char line[160];     /* what it printed that --output asks for */
     char error[200];    /* it could not be judged; else empty */
 };
@@ -59,8 +58,10 @@ struct survey_options {
     bool no_sandbox;
 };
 
-/* 0, or an exit status after the error was printed. `path` must outlive *s, which is to be finished in both cases. */
+/* 0, or an exit status after the error was printed. `path` must outlive *s, which is to be finished in both
+ * cases. */
 int survey_trace(struct survey *s, const char *path, const struct survey_options *o);
+/* Nothing to do for a zeroed one. */
 void survey_fini(struct survey *s);
 
 /* The machine's configuration, its perturbation seed included. */

@@ -54,15 +54,32 @@ static struct machine_observer listener(struct runner *r)
     return (struct machine_observer){.serial_out = on_serial, .debug_out = on_debug, .opaque = r};
 }
 
+/* Where it belongs among the others. */
+static bool insert_event(struct script *s, const struct script_event *e)
+{
+    struct script_event last;
+    size_t at;
+
+    if (script_add(s, e) != 0)
+        return false;
+    last = s->events[s->n - 1];
+    for (at = s->n - 1; at > 0 && moment_before(last.at, s->events[at - 1].at); at--)
+        s->events[at] = s->events[at - 1];
+    s->events[at] = last;
+    return true;
+}
+
 /* The machine at power-on with the changes made. False: `err` says why. */
-static bool prepare(struct runner *r, const struct trials *t, const uint8_t *set, char *err, size_t errlen)
+static bool prepare(struct runner *r, const struct trials *t, const struct trial *trial, char *err,
+                    size_t errlen)
 {
     struct machine_observer observer;
 
     *r = (struct runner){.t = t};
     script_init(&r->script);
     snprintf(err, errlen, "out of memory");
-    if (transplant_apply(t->transplant, set, &r->script, &r->config) != 0)
+    if (transplant_apply(t->transplant, trial->set, &r->script, &r->config) != 0 ||
+        (trial->more != NULL && !insert_event(&r->script, trial->more)))
         return false;
     r->run = (struct script_run){.script = &r->script,
                                  .until = {.icount = t->limit_icount},
@@ -77,32 +94,7 @@ static bool prepare(struct runner *r, const struct trials *t, const uint8_t *set
     observer = listener(r);
     machine_set_observer(r->m, &observer);
     failure_begin(r->failure);
-    return true;
-}
-
-/* Virtual time jumps to the next timer here, by an event that the script gets. */
-static bool preempt(struct runner *r, struct verdict *v)
-{
-    struct clock *clock = &r->m->clock;
-    uint64_t now = clock_now_ns(clock), deadline = clock_next_deadline_ns(clock);
-    struct script_event e = {.kind = INPUT_TIME,
-                             .port = INPUT_TIME_SKIP,
-                             .at = machine_moment(r->m),
-                             .vns = now,
-                             .data = (const uint8_t *)&v->preempt_ns,
-                             .len = sizeof(v->preempt_ns)};
-    struct script_event last;
-
-    if (deadline == CLOCK_NEVER || deadline <= now)
-        return true;
-    v->preempt_ns = deadline - now;
-    v->preempt_vns = now;
-    if (script_add(&r->script, &e) != 0)
-        return false;
-    last = r->script.events[r->script.n - 1];
-    memmove(&r->script.events[r->run.next + 1], &r->script.events[r->run.next],
-            (r->script.n - 1 - r->run.next) * sizeof(last));
-    r->script.events[r->run.next] = last;
+    err[0] = '\0';
     return true;
 }
 
@@ -115,23 +107,9 @@ static void judge(struct runner *r, struct verdict *v, enum machine_stop why)
 static void run_trial(const struct trials *t, const struct trial *trial, struct verdict *v)
 {
     struct runner r;
-    enum machine_stop why = STOP_ICOUNT;
 
-    if (!prepare(&r, t, trial->set, v->error, sizeof(v->error)))
-        return;
-    v->error[0] = '\0';
-    if (trial->preempt.icount != UINT64_MAX) {
-        struct moment limit = r.run.until;
-
-        r.run.until = trial->preempt;
-        why = script_play(&r.run, r.m);
-        r.run.until = limit;
-        if (why == STOP_ICOUNT && !preempt(&r, v))
-            snprintf(v->error, sizeof(v->error), "out of memory");
-    }
-    if (why == STOP_ICOUNT)
-        why = script_play(&r.run, r.m);
-    judge(&r, v, why);
+    if (prepare(&r, t, trial, v->error, sizeof(v->error)))
+        judge(&r, v, script_play(&r.run, r.m));
 }
 
 /* --- many --- */
@@ -206,11 +184,11 @@ size_t trials_first_failing(struct trials *t, const struct trial *list, size_t n
 
 /* --- where an instruction is executed --- */
 
-#define MAX_FOUND 100u /* on each side */
+#define MAX_FOUND 80u /* on each side */
 
 struct found {
     size_t before, after; /* of `near`: how many were seen */
-    struct moment first[MAX_FOUND], later[MAX_FOUND]; /* the last of those before, in a ring; the first after */
+    struct visit first[MAX_FOUND], later[MAX_FOUND]; /* the last of those before, in a ring; the first after */
     char error[200];
 };
 
@@ -233,14 +211,13 @@ static void search_in_job(void *opaque, size_t i, void *result)
     struct runner r;
 
     (void)i;
-    if (!prepare(&r, s->t, s->set, f->error, sizeof(f->error)))
+    if (!prepare(&r, s->t, &(struct trial){.set = s->set}, f->error, sizeof(f->error)))
         return;
-    f->error[0] = '\0';
     machine_debug_insert(r.m, &point);
     while (script_play(&r.run, r.m) == STOP_DEBUG && f->after < s->half) {
-        struct moment now = machine_moment(r.m);
+        struct visit now = {machine_moment(r.m), clock_now_ns(&r.m->clock)};
 
-        if (now.icount < s->near)
+        if (now.at.icount < s->near)
             f->first[f->before++ % s->half] = now;
         else
             f->later[f->after++] = now;
@@ -260,7 +237,7 @@ static enum pool_next take_found(void *opaque, size_t i, const void *result)
     return POOL_GO_ON;
 }
 
-size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t near, struct moment *out,
+size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t near, struct visit *out,
                    size_t max)
 {
     struct search s = {.t = t, .set = set, .rip = rip, .near = near};
@@ -292,27 +269,11 @@ size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t 
 
 struct recording {
     struct trials *t;
-    const uint8_t *set;
-    const struct script_event *more;
+    const struct trial *trial;
     uint64_t until;
     const char *path;
     struct verdict *verdict;
 };
-
-/* Where it belongs among the others. */
-static bool insert_event(struct script *s, const struct script_event *e)
-{
-    struct script_event last;
-    size_t at;
-
-    if (script_add(s, e) != 0)
-        return false;
-    last = s->events[s->n - 1];
-    for (at = s->n - 1; at > 0 && moment_before(last.at, s->events[at - 1].at); at--)
-        s->events[at] = s->events[at - 1];
-    s->events[at] = last;
-    return true;
-}
 
 static void record(struct runner *r, const struct recording *job, struct verdict *v)
 {
@@ -346,12 +307,8 @@ static void record_in_job(void *opaque, size_t i, void *result)
     struct runner r;
 
     (void)i;
-    if (!prepare(&r, job->t, job->set, v->error, sizeof(v->error)))
-        return;
-    if (job->more != NULL && !insert_event(&r.script, job->more))
-        return;
-    v->error[0] = '\0';
-    record(&r, job, v);
+    if (prepare(&r, job->t, job->trial, v->error, sizeof(v->error)))
+        record(&r, job, v);
 }
 
 static enum pool_next take_recording(void *opaque, size_t i, const void *result)
@@ -370,11 +327,10 @@ static enum pool_next take_recording(void *opaque, size_t i, const void *result)
     return POOL_GO_ON;
 }
 
-int trials_record(struct trials *t, const uint8_t *set, const struct script_event *more, uint64_t until,
-                  const char *path, struct verdict *verdict)
+int trials_record(struct trials *t, const struct trial *trial, uint64_t until, const char *path,
+                  struct verdict *verdict)
 {
-    struct recording job = {
-        .t = t, .set = set, .more = more, .until = until, .path = path, .verdict = verdict};
+    struct recording job = {.t = t, .trial = trial, .until = until, .path = path, .verdict = verdict};
     struct pool pool = {.jobs = 1,
                         .result_bytes = sizeof(struct verdict),
                         .work = record_in_job,

@@ -30,12 +30,8 @@ struct trials {
 /* One run. */
 struct trial {
     const uint8_t *set;
-    /* The guest is preempted here too: virtual time jumps to the next timer, by verdict.preempt_ns. icount UINT64_MAX:
-     * it is not. */
-    struct moment preempt;
+    const struct script_event *more; /* comes too; NULL: nothing */
 };
-
-#define NO_PREEMPT ((struct moment){.icount = UINT64_MAX})
 
 /* Whether each fails: as many verdicts. 0, or -1: trials.error. */
 int trials_run(struct trials *t, const struct trial *list, struct verdict *verdicts, size_t n);
@@ -43,18 +39,21 @@ int trials_run(struct trials *t, const struct trial *list, struct verdict *verdi
  * trials.error. */
 size_t trials_first_failing(struct trials *t, const struct trial *list, size_t n, struct verdict *verdict);
 
-/*
- * Where the run with these changes executes the instruction at a linear address: at most `max` moments, those
- * closest to `near` by icount, ascending. How many; SIZE_MAX: trials.error.
- */
-size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t near, struct moment *out,
-                   size_t max);
+struct visit {
+    struct moment at;
+    uint64_t vns;
+};
 
 /*
- * Records a run into the file `path`, with its changes made and the events of `more` (at most one, NULL: none)
- * added. It ends by itself, or after `until` instructions (0: it ends by itself). 0, or -1: trials.error.
+ * When the run with these changes executes the instruction at a linear address: at most `max` visits, those
+ * closest to `near` by icount, ascending. How many; SIZE_MAX: trials.error.
  */
-int trials_record(struct trials *t, const uint8_t *set, const struct script_event *more, uint64_t until,
-                  const char *path, struct verdict *verdict);
+size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t near, struct visit *out,
+                   size_t max);
+
+/* Records a run into the file `path`. It ends by itself, or after `until` instructions (0: by itself). 0, or -1:
+ * trials.error. */
+int trials_record(struct trials *t, const struct trial *trial, uint64_t until, const char *path,
+                  struct verdict *verdict);
 
 #endif

@@ -87,6 +87,8 @@ static void describe_act(const struct script_event *e, char *out, size_t len)
         snprintf(out, len, "time jumps ahead by %" PRIu64 " ns", number_at(e, 0));
     } else if (e->port == INPUT_TIME_HOLD) {
         snprintf(out, len, "interrupts are held for %" PRIu64 " instructions", number_at(e, 0));
+    } else if (e->port == INPUT_TIME_PREEMPT) {
+        snprintf(out, len, "preempted: time jumps ahead to the next timer interrupt");
     } else {
         if (e->len >= sizeof(timer))
             memcpy(&timer, e->data, sizeof(timer));

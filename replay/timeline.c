@@ -53,7 +53,10 @@ static void take_index(struct timeline *t)
     char path[4096];
     struct output_log *outputs = NULL;
 
-    timeline_index_path(t->path, path, sizeof(path));
+    if (t->options.index_path != NULL)
+        snprintf(path, sizeof(path), "%s", t->options.index_path);
+    else
+        timeline_index_path(t->path, path, sizeof(path));
     t->indexed = index_file_read(path, t->path, &t->checkpoints, &outputs, t->index_note,
                                  sizeof(t->index_note)) > 0;
     if (outputs == NULL)

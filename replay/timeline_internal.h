@@ -55,8 +55,6 @@ enum timeline_status timeline_advance(struct timeline *t, struct moment until,
                                       enum timeline_purpose purpose);
 /* Puts the machine back to a checkpoint. */
 enum timeline_status timeline_restore(struct timeline *t, struct checkpoint *to);
-/* In the child of a fork: goes on without the thread that is not there. */
-void timeline_after_fork(struct timeline *t);
 /* Leaves a branch for the recorded run, at the branch's moment. */
 enum timeline_status timeline_leave_branch(struct timeline *t);
 

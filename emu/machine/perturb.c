@@ -24,7 +24,8 @@
 #define MEAN_BITS_MIN 14u /* mean distance between acts, when the seed chooses it: 2^14 to 2^22 */
 #define MEAN_BITS_MAX 22u
 #define SKIP_BITS     20u /* at most 1 ms at a time, */
-#define TIMER_MAX_NS  16000000u /* or to a timer that is no further away than this */
+#define TIMER_MAX_NS  16000000u /* or to a timer interrupt that is no further away than this */
+#define MAX_TIMERS    4u        /* on the way to it */
 #define HOLD_BITS     14u
 #define LATE_BITS     20u
 
@@ -133,14 +134,6 @@ static void act_number(struct machine *m, enum input_time_port port, uint64_t n)
     act(m, port, bytes, sizeof(bytes));
 }
 
-static void skip_to_timer(struct machine *m)
-{
-    uint64_t deadline = clock_next_deadline_ns(&m->clock), now = clock_now_ns(&m->clock);
-
-    if (deadline != CLOCK_NEVER && deadline > now && deadline - now <= TIMER_MAX_NS)
-        act_number(m, INPUT_TIME_SKIP, deadline - now);
-}
-
 static void put_off_a_timer(struct machine *m)
 {
     struct perturb *p = &m->perturb;
@@ -174,7 +167,7 @@ static void act_now(struct machine *m)
         if (kind == PERTURB_SKIP)
             act_number(m, INPUT_TIME_SKIP, draw_spread(p, SKIP_BITS));
         else if (kind == PERTURB_TIMER)
-            skip_to_timer(m);
+            act_number(m, INPUT_TIME_PREEMPT, TIMER_MAX_NS);
         else
             put_off_a_timer(m);
         return;
@@ -263,12 +256,32 @@ static void time_late(void *opaque, const uint8_t *data, size_t len)
         timer_set(m->clock.timers[id], deadline + number_of(data + 4, INPUT_MAX_NS));
 }
 
+/* A timer may be but half of an interrupt: the output of the 8254 goes low one tick before it goes high. */
+static void time_preempt(void *opaque, const uint8_t *data, size_t len)
+{
+    struct machine *m = opaque;
+    uint64_t now = clock_now_ns(&m->clock), limit;
+
+    if (len != 8 || now > TIME_LIMIT_NS)
+        return;
+    limit = now + number_of(data, INPUT_MAX_NS);
+    for (unsigned i = 0; i < MAX_TIMERS && !(m->cpus[0].pending & PENDING_INTR); i++) {
+        uint64_t deadline = clock_next_deadline_ns(&m->clock);
+
+        if (deadline > limit)
+            return;
+        clock_idle_until(&m->clock, deadline);
+        clock_run_due(&m->clock);
+    }
+}
+
 void perturb_add_sinks(struct machine *m)
 {
     static void (*const deliver[])(void *opaque, const uint8_t *data, size_t len) = {
         [INPUT_TIME_SKIP] = time_skip,
         [INPUT_TIME_HOLD] = time_hold,
         [INPUT_TIME_LATE] = time_late,
+        [INPUT_TIME_PREEMPT] = time_preempt,
     };
 
     for (unsigned i = 0; i < sizeof(deliver) / sizeof(deliver[0]); i++)

@@ -172,8 +172,8 @@ enum machine_stop machine_run_to(struct machine *m, struct moment until);
  * offered it. 0, or -1: none is taken at this boundary (see machine_debug_write()). */
 int machine_deliver(struct machine *m, const struct input *in);
 
-/* Before the first instruction: the machine's perturbation becomes another, as if it had been created with
- * that. The mean must be at most PERTURB_MAX_MEAN. */
+/* Between two runs: from here on the machine's perturbation is another. Before the first instruction it is as if the
+ * machine had been created with that. The mean must be at most PERTURB_MAX_MEAN. */
 void machine_perturb(struct machine *m, const struct perturb_config *config);
 
 /* Power-on or reset: all parts, then the boot images are placed again. 0, or -1 with a line. */

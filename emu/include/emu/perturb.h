@@ -7,7 +7,7 @@
  * hardware could do:
  *
  *   skip    virtual time jumps ahead by some ns: timers come early, counted in instructions
- *   timer   it jumps to the next timer's deadline: a preemption at an instruction of our choice
+ *   timer   it jumps to the next timer interrupt: a preemption at an instruction of our choice
  *   hold    an interrupt that could be taken now is held for some instructions: it comes late
  *   late    a device's timer is put off: its completion comes late, and others before it
  *
@@ -48,6 +48,8 @@ enum input_time_port {
     INPUT_TIME_SKIP = 0, /* u64 ns: virtual time jumps ahead by this much */
     INPUT_TIME_HOLD = 1, /* u64 n: no interrupt is taken within the next n instructions, unless the CPU sleeps */
     INPUT_TIME_LATE = 2, /* u32 number of a timer, u64 ns: its deadline, if it is armed, moves by this much */
+    INPUT_TIME_PREEMPT = 3, /* u64 ns: virtual time jumps from timer to timer until an interrupt is waiting, a few
+                             * timers and so many ns at most */
 };
 
 /* The generator's state; emu/machine/perturb.c's. */

@@ -52,6 +52,7 @@ struct timeline_options {
     uint64_t checkpoint_bytes;   /* budget; 0: TIMELINE_DEFAULT_BYTES */
     bool no_index;               /* leave the file of `deja index` alone */
     bool will_index;             /* timeline_write_index() is to come */
+    const char *index_path;      /* the file of checkpoints; NULL: the one beside the trace, if there is one */
     bool no_checkpoints;         /* none but power-on: to measure what they cost */
     /* Asked every few milliseconds while running: true stops. NULL: never. */
     bool (*interrupted)(void *opaque);
@@ -139,6 +140,9 @@ bool timeline_is_branch(const struct timeline *t);
 struct moment timeline_branch_moment(const struct timeline *t);
 /* Why the branch's machine stopped, after TIMELINE_END in a branch. */
 enum machine_stop timeline_branch_stop(const struct timeline *t);
+
+/* In the child of a fork, before anything else: goes on without the thread that is not there. */
+void timeline_after_fork(struct timeline *t);
 
 /* A checkpoint here, if the moment allows one (not inside of an entry, not at the end): true. */
 bool timeline_checkpoint(struct timeline *t);
