@@ -26,7 +26,7 @@
 
 #include "console_term.h"
 #include "gdb/session.h"
-#include "numbers.h"
+#include "moments.h"
 #include "option_values.h"
 #include "progress.h"
 #include "sandbox.h"
@@ -64,18 +64,6 @@ static int bad_usage(const char *what, const char *arg)
     return EXIT_USAGE;
 }
 
-static bool parse_at(const char *text, struct moment *at)
-{
-    *at = (struct moment){0};
-    if (strcmp(text, "begin") == 0)
-        return true;
-    if (strcmp(text, "end") == 0) {
-        *at = timeline_end_moment();
-        return true;
-    }
-    return number_parse(text, &at->icount);
-}
-
 static int parse_output(struct debug_args *a, const char *text)
 {
     char err[256];
@@ -89,7 +77,7 @@ static int parse_output(struct debug_args *a, const char *text)
 static int parse_option(struct debug_args *a, const char *name, const char *value)
 {
     if (is_option(name, "at"))
-        return parse_at(value, &a->at) ? 0 : bad_usage("--at takes an instruction, begin or end, not ", value);
+        return moment_parse(value, &a->at) ? 0 : bad_usage("--at takes an instruction, begin or end, not ", value);
     if (is_option(name, "at-output"))
         return parse_output(a, value);
     if (is_option(name, "modules"))

@@ -49,6 +49,7 @@ struct guest_symbols {
     /* its modules, where their files are at hand */
     char *libraries;
     bool modules_warned;
+    bool names_only;
 };
 
 /* --- what the user named --- */
@@ -126,6 +127,11 @@ void guest_symbols_destroy(struct guest_symbols *g)
     free(g->libraries);
     module_files_destroy(g->modules);
     free(g);
+}
+
+void guest_symbols_names_only(struct guest_symbols *g)
+{
+    g->names_only = true;
 }
 
 /* --- looking at the guest --- */
@@ -221,7 +227,8 @@ static void look_at_kallsyms(struct guest_symbols *g, const struct symbols_memor
         return;
     if (modules_read(mem, g->guest, &list, err, sizeof(err)) == SYMBOLS_OK)
         add_modules(g, mem, list);
-    make_file(g, mem, list, hints->long_mode ? 64 : 32);
+    if (!g->names_only)
+        make_file(g, mem, list, hints->long_mode ? 64 : 32);
     module_list_destroy(list);
 }
 

@@ -25,6 +25,8 @@ struct machine;
 struct guest_symbols *guest_symbols_create(const char *vmlinux, const char *modules, char *err,
                                            size_t errlen);
 void guest_symbols_destroy(struct guest_symbols *g);
+/* For listings: no file is made of the guest's own tables, which takes longer than all the rest. */
+void guest_symbols_names_only(struct guest_symbols *g);
 
 /*
  * Looks at the guest as it is now: cheap when nothing has to be found any more. Warnings, such as a

@@ -53,6 +53,17 @@ static const struct command commands[] = {
      "  --gdb PROGRAM         which gdb [gdb]\n"
      "  -sandbox on|off       system call filter around the running guest [on]\n"
      "  -- OPTIONS            options for gdb, such as -batch -ex bt\n"},
+    {"bisect", "TRACE --when EXPR", "the first moment at which something is so", cmd_bisect,
+     "Finds the first instruction after which a condition holds.\n"
+     "\n"
+     "  --when EXPR           a condition that stays true once it is, such as 'u32[jiffies] > 0x10000' or\n"
+     "                        'seen(\"Oops\")': see deja(1), CONDITIONS\n"
+     "  --between A,B         look only between these instructions (A..B where they have commas)\n"
+     "  --vmlinux FILE        the guest kernel with its debug information, for symbols\n"
+     "  --modules DIR         the guest's kernel modules (.ko)\n"
+     "  --json                for programs\n"
+     "  --checkpoint-mem SIZE memory for checkpoints [1G]\n"
+     "  -sandbox on|off       system call filter around the running guest [on]\n"},
     {"index", "TRACE", "checkpoints beside a recording", cmd_index,
      "Runs the recording once and writes TRACE.index, from which `debug` and `replay --gdb` are at every\n"
      "place of it at once, and `log` has all lines. It may be removed at any time; other versions of deja do not use it.\n"

@@ -32,6 +32,11 @@ static const char *const exception_names[] = {
 };
 #define NEXCEPTIONS (sizeof(exception_names) / sizeof(exception_names[0]))
 
+const char *report_exception_name(unsigned vector)
+{
+    return vector < NEXCEPTIONS ? exception_names[vector] : "of no known kind";
+}
+
 static bool is_64bit(const struct cpu *cpu)
 {
     return cpu_code_size(cpu) == CODE_64;
@@ -173,7 +178,7 @@ static void print_when(const struct machine *m)
 static void print_last_fault(const struct cpu *cpu)
 {
     fprintf(stderr, "the last fault was %s",
-            cpu->exc_vector < NEXCEPTIONS ? exception_names[cpu->exc_vector] : "of no known kind");
+            report_exception_name(cpu->exc_vector));
     if (cpu->exc_has_error)
         fprintf(stderr, ", error code %xh", cpu->exc_error);
     if (cpu->exc_vector == EXC_PF)

@@ -23,6 +23,9 @@ int report_end(const struct machine *m, enum machine_stop why, const char *trace
 /* Registers, control registers and the code at RIP of CPU 0. No side effects on the guest. */
 void report_cpu(const struct machine *m, FILE *out);
 
+/* "#PF", "vector 9". */
+const char *report_exception_name(unsigned vector);
+
 /* The counters of a run, for --stats. `wall_ns`: how long it took. */
 void report_stats(const struct machine *m, uint64_t wall_ns, FILE *out);
 
