@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `deja bisect`: the first moment of a recording at which a condition holds, or from which on a command says
+ * `deja bisect` of one recording: the first moment of a recording at which a condition holds, or from which on a command says
  * that something is wrong.
  *
  * Exit status: 0 found; 1 it never holds, or it could not be told where it begins to; 2 bad usage or input, an
@@ -16,6 +16,7 @@
 #include <replay/expr.h>
 
 #include "bisect.h"
+#include "bisect_runs.h"
 #include "condition.h"
 #include "console_term.h"
 #include "guest_symbols.h"
@@ -29,7 +30,8 @@
 
 static int bad_usage(const char *what, const char *arg)
 {
-    cli_error("bisect: %s%s: deja bisect TRACE --when EXPR [--first-ever] | --run CMD | --gdb-script FILE",
+    cli_error("bisect: %s%s: deja bisect TRACE --when EXPR [--first-ever] | --run CMD | --gdb-script FILE, or "
+              "--good G... --bad B..., or TRACE --causal",
               what, arg);
     return EXIT_USAGE;
 }
@@ -235,10 +237,23 @@ static int open_and_search(const struct bisect_args *a)
     return status;
 }
 
+static bool has_option(int argc, char **argv, const char *name)
+{
+    for (int i = 1; i < argc; i++)
+        if (is_option(argv[i], name))
+            return true;
+    return false;
+}
+
 int cmd_bisect(int argc, char **argv)
 {
     struct bisect_args a;
-    int status = parse_args(&a, argc, argv);
+    int status;
 
+    if (has_option(argc, argv, "good") || has_option(argc, argv, "bad"))
+        return bisect_runs(argc, argv);
+    if (has_option(argc, argv, "causal"))
+        return bisect_causal(argc, argv);
+    status = parse_args(&a, argc, argv);
     return status == EXIT_DONE ? open_and_search(&a) : status;
 }
