@@ -49,6 +49,8 @@ static int minimize(struct reduction *r, const struct survey *bad)
 {
     int status = reduction_find(r);
 
+    if (status == EXIT_DONE && r->options->failure->when != NULL)
+        status = reduction_end_early(r);
     progress_end();
     if (status == EXIT_DONE)
         print_result(r, bad);

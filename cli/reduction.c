@@ -18,6 +18,7 @@
 #include "progress.h"
 #include "trace_cmd.h"
 
+#define CUTS           3u   /* moments that are tried at a time for an earlier end */
 #define NEAR_MAX       160u /* places that are tried for one interrupt */
 #define INTERRUPTS_MAX 4u   /* interrupts behind the last act that are tried, */
 #define SOUNDINGS      8u   /* each at so many places first */
@@ -134,19 +135,23 @@ static int choose_path(struct reduction *r)
     return EXIT_DONE;
 }
 
+static struct trial what_is_left(const struct reduction *r, uint64_t until)
+{
+    return (struct trial){.set = r->set, .more = r->by_place ? &r->preemption : NULL, .until = until};
+}
+
 /* Runs what is left, recorded, and replays the recording. */
-static int record_least(struct reduction *r, uint64_t until)
+static int record_least(struct reduction *r)
 {
     struct survey_options how = {
         .failure = r->options->failure, .symbols = r->symbols, .no_sandbox = r->options->no_sandbox};
-    struct trial trial;
+    struct trial trial = what_is_left(r, r->until);
     struct verdict v;
     int status = choose_path(r);
 
     if (status != EXIT_DONE)
         return status;
-    trial = (struct trial){.set = r->set, .more = r->by_place ? &r->preemption : NULL};
-    if (trials_record(&r->trials, &trial, until, r->path, &v) != 0)
+    if (trials_record(&r->trials, &trial, r->path, &v) != 0)
         return host_failed(r);
     progress_end();
     survey_fini(&r->least);
@@ -156,11 +161,6 @@ static int record_least(struct reduction *r, uint64_t until)
         status = EXIT_NO;
     }
     return status;
-}
-
-int reduction_shorten(struct reduction *r, uint64_t until)
-{
-    return record_least(r, until);
 }
 
 /* --- by place --- */
@@ -298,7 +298,7 @@ static int look_by_place(struct reduction *r)
 
     if (!last_is_act(r, &act))
         return EXIT_DONE;
-    status = record_least(r, 0);
+    status = record_least(r);
     if (status != EXIT_DONE)
         return status;
     while (from < r->least.ninterrupts && moment_before(r->least.interrupts[from].place.at, act))
@@ -342,7 +342,38 @@ int reduction_find(struct reduction *r)
         if (status == EXIT_DONE)
             status = shrink(r);
     }
-    return status == EXIT_DONE ? record_least(r, 0) : status;
+    return status == EXIT_DONE ? record_least(r) : status;
+}
+
+/* --- an earlier end --- */
+
+int reduction_end_early(struct reduction *r)
+{
+    uint64_t low = 0, high = r->least.verdict.icount; /* it does not hold after low, it does after high */
+    struct verdict v;
+
+    while (high - low > 1) {
+        struct trial list[CUTS];
+        size_t n = 0, found;
+
+        for (unsigned c = 1; c <= CUTS; c++) {
+            uint64_t at = low + (uint64_t)((unsigned __int128)(high - low) * c / (CUTS + 1));
+
+            if (at > low && (n == 0 || at > list[n - 1].until))
+                list[n++] = what_is_left(r, at);
+        }
+        found = trials_first_failing(&r->trials, list, n, &v);
+        if (found == SIZE_MAX)
+            return host_failed(r);
+        if (found > 0)
+            low = list[found - 1].until;
+        if (found < n)
+            high = list[found].until;
+    }
+    if (high == r->least.verdict.icount)
+        return EXIT_DONE;
+    r->until = high;
+    return record_least(r);
 }
 
 /* --- printing --- */

@@ -35,6 +35,7 @@ struct reduction {
     size_t before, after;          /* how many there were, and are */
     bool by_place;                 /* instead of them: */
     struct script_event preemption;
+    uint64_t until;                /* it ends after so many instructions; 0: by itself */
     struct survey least;           /* the run with what is left */
     char path[256];                /* its trace */
     bool temporary;
@@ -49,8 +50,9 @@ void reduction_fini(struct reduction *r);
 /* Finds the least, which may be nothing at all, records it and looks at what happens in it. 0, or an exit status after
  * the error was printed. */
 int reduction_find(struct reduction *r);
-/* Records the run that is left once more, to end after `until` instructions. */
-int reduction_shorten(struct reduction *r, uint64_t until);
+/* Of a failure that is a condition: ends the run that is left where it holds first, taking for granted that it goes on
+ * to hold. Likewise. */
+int reduction_end_early(struct reduction *r);
 
 /* The changes that are left, a line each, or as a JSON array. */
 void reduction_print(const struct reduction *r, const struct survey *bad, const struct survey *good);

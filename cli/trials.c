@@ -82,7 +82,7 @@ static bool prepare(struct runner *r, const struct trials *t, const struct trial
         (trial->more != NULL && !insert_event(&r->script, trial->more)))
         return false;
     r->run = (struct script_run){.script = &r->script,
-                                 .until = {.icount = t->limit_icount},
+                                 .until = {.icount = trial->until != 0 ? trial->until : t->limit_icount},
                                  .limit_ns = t->limit_ns,
                                  .no_reboot = t->no_reboot};
     r->failure = survey_judge_create(t->failure, err, errlen);
@@ -270,7 +270,6 @@ size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t 
 struct recording {
     struct trials *t;
     const struct trial *trial;
-    uint64_t until;
     const char *path;
     struct verdict *verdict;
 };
@@ -278,7 +277,7 @@ struct recording {
 static void record(struct runner *r, const struct recording *job, struct verdict *v)
 {
     struct recorder_options how = {.struct_size = sizeof(how),
-                                   .until_icount = job->until,
+                                   .until_icount = job->trial->until,
                                    .no_reboot = r->t->no_reboot,
                                    .outputs = listener(r)};
     struct input_source source = script_source(&r->run);
@@ -327,10 +326,9 @@ static enum pool_next take_recording(void *opaque, size_t i, const void *result)
     return POOL_GO_ON;
 }
 
-int trials_record(struct trials *t, const struct trial *trial, uint64_t until, const char *path,
-                  struct verdict *verdict)
+int trials_record(struct trials *t, const struct trial *trial, const char *path, struct verdict *verdict)
 {
-    struct recording job = {.t = t, .trial = trial, .until = until, .path = path, .verdict = verdict};
+    struct recording job = {.t = t, .trial = trial, .path = path, .verdict = verdict};
     struct pool pool = {.jobs = 1,
                         .result_bytes = sizeof(struct verdict),
                         .work = record_in_job,

@@ -31,6 +31,7 @@ struct trials {
 struct trial {
     const uint8_t *set;
     const struct script_event *more; /* comes too; NULL: nothing */
+    uint64_t until;                  /* it is judged after so many instructions; 0: at its end */
 };
 
 /* Whether each fails: as many verdicts. 0, or -1: trials.error. */
@@ -51,9 +52,7 @@ struct visit {
 size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t near, struct visit *out,
                    size_t max);
 
-/* Records a run into the file `path`. It ends by itself, or after `until` instructions (0: by itself). 0, or -1:
- * trials.error. */
-int trials_record(struct trials *t, const struct trial *trial, uint64_t until, const char *path,
-                  struct verdict *verdict);
+/* Records a run into the file `path`. 0, or -1: trials.error. */
+int trials_record(struct trials *t, const struct trial *trial, const char *path, struct verdict *verdict);
 
 #endif
