@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Saving and loading all of a machine but its RAM. See emu/snapshot.h. */
+/* Saving, loading and comparing all of a machine but its RAM. See emu/snapshot.h. */
 #include <emu/snapshot.h>
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <xxhash.h>
@@ -116,4 +117,83 @@ int machine_snapshot_load(struct machine *m, const uint8_t *in, size_t len)
     m->stop_request = STOP_ICOUNT;
     debugger_forget_hits(m->debugger);
     return in == NULL ? -1 : 0;
+}
+
+/* --- comparing --- */
+
+struct comparison {
+    machine_compare_fn *fn;
+    void *user;
+    const struct machine_part *part;
+    size_t count;
+};
+
+static void tell(void *opaque, const char *path, uint64_t a, uint64_t b, unsigned width_bytes)
+{
+    struct comparison *c = opaque;
+
+    c->count++;
+    if (c->fn != NULL)
+        c->fn(c->user, c->part, path, a, b, width_bytes);
+}
+
+static void tell_if_differs(struct comparison *c, const char *path, uint64_t a, uint64_t b,
+                            unsigned width_bytes)
+{
+    c->part = NULL;
+    if (a != b)
+        tell(c, path, a, b, width_bytes);
+}
+
+static const struct machine_part *find_part(const struct machine *m, const struct machine_part *like)
+{
+    for (unsigned i = 0; i < m->nparts; i++)
+        if (m->parts[i].desc == like->desc && m->parts[i].instance == like->instance)
+            return &m->parts[i];
+    return NULL;
+}
+
+static void tell_present(struct comparison *c, const struct machine_part *part, bool in_a)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "%s.present", part->desc->name);
+    c->part = part;
+    tell(c, path, in_a, !in_a, 1);
+}
+
+static void compare_parts(struct comparison *c, const struct machine *a, const struct machine *b)
+{
+    for (unsigned i = 0; i < a->nparts; i++) {
+        const struct machine_part *other = find_part(b, &a->parts[i]);
+
+        c->part = &a->parts[i];
+        if (other == NULL)
+            tell_present(c, c->part, true);
+        else
+            state_compare(c->part->desc, c->part->obj, other->obj, tell, c);
+    }
+    for (unsigned i = 0; i < b->nparts; i++)
+        if (find_part(a, &b->parts[i]) == NULL)
+            tell_present(c, &b->parts[i], false);
+}
+
+/* A hold that is over holds nothing. */
+static uint64_t hold_of(const struct machine *m, unsigned cpu)
+{
+    return m->cpus[cpu].hold_icount > m->clock.icount ? m->cpus[cpu].hold_icount : 0;
+}
+
+size_t machine_compare(const struct machine *a, const struct machine *b, machine_compare_fn *fn,
+                       void *user)
+{
+    struct comparison c = {.fn = fn, .user = user};
+
+    compare_parts(&c, a, b);
+    tell_if_differs(&c, "machine.a20_mask", a->a20_mask, b->a20_mask, 1);
+    for (unsigned i = 0; i < a->ncpus && i < b->ncpus; i++)
+        tell_if_differs(&c, "machine.hold_icount", hold_of(a, i), hold_of(b, i), 8);
+    c.part = NULL;
+    state_compare(&perturb_desc, &a->perturb, &b->perturb, tell, &c);
+    return c.count;
 }

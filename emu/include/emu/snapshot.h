@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of a machine but for its RAM, as bytes: what a checkpoint holds beside pages.
+ * The state of a machine but for its RAM: as bytes, which is what a checkpoint holds beside pages, and
+ * compared with another machine's.
  *
  *     uint8_t *bytes = malloc(machine_snapshot_bytes(m));
  *     machine_snapshot_save(m, bytes);
@@ -18,6 +19,7 @@
 #include <stdint.h>
 
 struct machine;
+struct machine_part;
 
 /* The same number for as long as the machine lives. */
 size_t machine_snapshot_bytes(const struct machine *m);
@@ -31,5 +33,16 @@ void machine_snapshot_save(const struct machine *m, uint8_t *out);
  * the bytes are no snapshot of this machine, which is then good for nothing but another load.
  */
 int machine_snapshot_load(struct machine *m, const uint8_t *in, size_t len);
+
+/*
+ * Compares two machines of one board, as far as it decides what they do next: what digests hold, RAM apart,
+ * and what perturbs their timing. Calls `fn` (NULL: nobody wants to know) for each scalar that differs, with
+ * the part it is of (NULL: the machine itself), and returns how many do. A part that one of them does not have
+ * differs in its "NAME.present".
+ */
+typedef void machine_compare_fn(void *user, const struct machine_part *part, const char *path, uint64_t a,
+                                uint64_t b, unsigned width_bytes);
+size_t machine_compare(const struct machine *a, const struct machine *b, machine_compare_fn *fn,
+                       void *user);
 
 #endif
