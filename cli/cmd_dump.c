@@ -17,18 +17,14 @@
 
 #include "trace_cmd.h"
 
-#define INPUT_TEXT (4u * TRACE_INPUT_MAX + 8u) /* every byte as \xNN */
+#define INPUT_TEXT (4u * TRACE_INPUT_MAX + 128u) /* every byte as \xNN, and what it is */
 
 /* --- text --- */
 
 static void print_input(const struct trace_event *ev, char *buffer)
 {
-    printf("%s %" PRIu32, input_kind_name((enum input_kind)ev->u.input.kind), ev->u.input.port);
-    if (ev->u.input.len > 0) {
-        replay_describe_bytes(ev->u.input.data, ev->u.input.len, buffer, INPUT_TEXT);
-        printf(" %s", buffer);
-    }
-    printf(" at %" PRIu64 " ns\n", ev->u.input.vns);
+    replay_describe_input(ev, buffer, INPUT_TEXT);
+    printf("%s at %" PRIu64 " ns\n", buffer, ev->u.input.vns);
 }
 
 static void print_event(const struct trace_event *ev, char *buffer)
@@ -66,7 +62,6 @@ static void print_json_end(const struct trace_end *end)
 
 static void print_json(const struct trace_event *ev, char *buffer)
 {
-    (void)buffer;
     printf("{\"icount\":%" PRIu64 ",\"event\":\"%s\"", ev->icount, trace_event_kind_name(ev->kind));
     switch (ev->kind) {
     case TRACE_EVENT_INPUT:
@@ -75,6 +70,9 @@ static void print_json(const struct trace_event *ev, char *buffer)
                input_kind_name((enum input_kind)ev->u.input.kind), ev->u.input.kind,
                ev->u.input.port, ev->u.input.vns);
         json_hex(stdout, ev->u.input.data, ev->u.input.len);
+        replay_describe_input(ev, buffer, INPUT_TEXT);
+        fputs(",\"text\":", stdout);
+        json_string(stdout, buffer);
         break;
     case TRACE_EVENT_INTERRUPT:
         printf(",\"vector\":%" PRIu32 ",\"source\":\"%s\"", ev->u.interrupt.vector,

@@ -20,7 +20,13 @@ const char *replay_interrupt_source_name(uint32_t source);
  * literal ends early and "..." follows it. */
 void replay_describe_bytes(const uint8_t *data, size_t len, char *out, size_t outlen);
 
-/* What an event is, without its icount: `interrupt 32 (pic)`, `serial 0 "x"`, `digest
+/*
+ * An input, without its time: `serial 0 "x"`, `debug memory at 5000h: ab cd`, `debug register rax: 00000000000000ff`,
+ * `time skip 500 ns`. Bytes that do not fit end in "...".
+ */
+void replay_describe_input(const struct trace_event *ev, char *out, size_t outlen);
+
+/* What an event is, without its icount: `interrupt 32 (pic)`, `input serial 0 "x"`, `digest
  * 0123456789abcdef`, `end (poweroff)`. */
 void replay_describe_event(const struct trace_event *ev, char *out, size_t outlen);
 
