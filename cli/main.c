@@ -97,6 +97,19 @@ static const struct command commands[] = {
      "Inputs, interrupts, digests and the end, each with the number of instructions before it.\n"
      "\n"
      "  --json                for programs\n"},
+    {"diff", "TRACE TRACE [--events]", "the first difference of two recordings", cmd_diff,
+     "Compares configuration, inputs, interrupts, digests and end; then replays both and finds the first\n"
+     "instruction after which registers, memory or devices differ, where that spreads, where the control\n"
+     "flow and the output part, and how much differs later on. Status 0: the same; 1: different.\n"
+     "\n"
+     "  --events              compare the events only, replay nothing\n"
+     "  --after N|end         how many instructions to follow the first difference [end]\n"
+     "  --force               compare the states of different machines, too\n"
+     "  --json                for programs\n"
+     "  --vmlinux FILE        the guest kernel with its symbols\n"
+     "  --modules DIR         the guest's kernel modules (.ko)\n"
+     "  --checkpoint-mem SIZE memory for going back in each of them [1G]\n"
+     "  -sandbox on|off       system call filter around the running guests [on]\n"},
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -3,8 +3,7 @@
  * What is said when a run is over: see report.h.
  *
  * Everything here looks through cpu_peek(), which has no side effects: a report can be taken of a
- * machine that goes on. Code is disassembled by Zydis, the other disassembler of the house, so that
- * a mistake of ours in decoding cannot hide in the report about it.
+ * machine that goes on.
  */
 #include "report.h"
 #include "sandbox.h"
@@ -13,12 +12,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include <Zydis/Zydis.h>
-
 #include <devices/pc.h>
 #include <emu/cpu.h>
 
 #include "cli.h"
+#include "disasm.h"
 
 #define CODE_LINES   6u
 #define BYTES_BEFORE 16u
@@ -135,26 +133,24 @@ static void print_bytes_before(const struct cpu *cpu, uint64_t linear, FILE *out
 
 static void print_code(const struct cpu *cpu, FILE *out)
 {
-    static const ZydisMachineMode modes[] = {[CODE_16] = ZYDIS_MACHINE_MODE_LEGACY_16,
-                                             [CODE_32] = ZYDIS_MACHINE_MODE_LEGACY_32,
-                                             [CODE_64] = ZYDIS_MACHINE_MODE_LONG_64};
+    static const unsigned bits[] = {[CODE_16] = 16, [CODE_32] = 32, [CODE_64] = 64};
     uint64_t linear = cpu->seg[SEG_CS].base + cpu->rip, at = cpu->rip;
     uint8_t bytes[CODE_LINES * INSN_MAX_LEN];
     size_t have = cpu_peek(cpu, linear, bytes, sizeof(bytes)), done = 0;
-    ZydisDisassembledInstruction insn;
+    char text[DISASM_TEXT];
 
     fputs("code at RIP:\n", out);
     print_bytes_before(cpu, linear, out);
     if (have == 0)
         fputs("  none: the address is not mapped\n", out);
     for (unsigned i = 0; i < CODE_LINES && done < have; i++) {
-        bool good = ZYAN_SUCCESS(ZydisDisassembleIntel(modes[cpu_code_size(cpu)], at + done,
-                                                       bytes + done, have - done, &insn));
-        size_t len = good ? insn.info.length : 1;
+        size_t len = disasm(bits[cpu_code_size(cpu)], at + done, bytes + done, have - done, text);
 
+        if (len == 0)
+            len = 1;
         fprintf(out, "%s %016" PRIx64 "  ", i == 0 ? "->" : "  ", at + done);
         print_bytes(bytes + done, len, 8, out);
-        fprintf(out, " %s\n", good ? insn.text : "(no instruction)");
+        fprintf(out, " %s\n", text);
         done += len;
     }
 }
