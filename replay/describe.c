@@ -119,6 +119,8 @@ static bool describe_timing(uint32_t port, const uint8_t *data, size_t len, char
         snprintf(out, outlen, "skip %" PRIu64 " ns", number_at(data, 8));
     else if (port == INPUT_TIME_HOLD && len == 8)
         snprintf(out, outlen, "hold interrupts for %" PRIu64 " instructions", number_at(data, 8));
+    else if (port == INPUT_TIME_PREEMPT && len == 8)
+        snprintf(out, outlen, "preempt within %" PRIu64 " ns", number_at(data, 8));
     else if (port == INPUT_TIME_LATE && len == 12)
         snprintf(out, outlen, "timer %" PRIu64 " is late by %" PRIu64 " ns", number_at(data, 4),
                  number_at(data + 4, 8));

@@ -21,20 +21,35 @@ static void note(struct diff_listener *l, const struct trace_event *ev)
         replay_describe_event(ev, l->happened[l->n++], DIFF_TEXT);
 }
 
-static void note_input(struct diff_listener *l, const struct input *in)
+static struct trace_event event_of(const struct input *in)
 {
-    note(l, &(struct trace_event){.kind = TRACE_EVENT_INPUT,
-                                  .icount = in->icount,
-                                  .u.input = {.kind = in->kind,
-                                              .port = in->port,
-                                              .vns = in->vns,
-                                              .data = in->data,
-                                              .len = in->len}});
+    return (struct trace_event){.kind = TRACE_EVENT_INPUT,
+                                .icount = in->icount,
+                                .u.input = {.kind = in->kind,
+                                            .port = in->port,
+                                            .vns = in->vns,
+                                            .data = in->data,
+                                            .len = in->len}};
 }
 
 static void on_input(void *opaque, const struct input *in)
 {
-    note_input(opaque, in);
+    struct trace_event ev = event_of(in);
+
+    note(opaque, &ev);
+}
+
+/* The machine's own act upon its timing: no input, though of the same form. */
+static void on_perturbed(void *opaque, const struct input *in)
+{
+    struct diff_listener *l = opaque;
+    struct trace_event ev = event_of(in);
+    char text[DIFF_TEXT - 16];
+
+    if (!l->listening || l->n == DIFF_HAPPENINGS)
+        return;
+    replay_describe_input(&ev, text, sizeof(text));
+    snprintf(l->happened[l->n++], DIFF_TEXT, "perturbed: %s", text);
 }
 
 static void on_interrupt(void *opaque, uint64_t icount, struct intr_ack ack)
@@ -50,7 +65,7 @@ void diff_listen(struct diff *d)
         player_set_outputs(timeline_player(d->pair.t[side]),
                            &(struct machine_observer){.input = on_input,
                                                       .interrupt = on_interrupt,
-                                                      .perturbed = on_input,
+                                                      .perturbed = on_perturbed,
                                                       .opaque = &d->listener[side]});
     }
 }
