@@ -259,7 +259,7 @@ static void follow(struct diff *d)
 
     d->base_icount = later(first->after[0].icount, first->after[1].icount);
     if (d->options.after < d->limit && d->base_icount < d->limit - d->options.after)
-        d->limit = d->base_icount + d->options.after;
+        d->limit = d->pair.length = d->base_icount + d->options.after;
     diff_fill_rows(d, d->limit - d->base_icount > NEAR_ROWS ? d->base_icount + NEAR_ROWS : d->limit);
     find_spread(d);
     if (!diff_stopped(d))
@@ -273,7 +273,7 @@ static void follow(struct diff *d)
 static void run(struct diff *d)
 {
     d->result.replayed = true;
-    d->limit = d->events->common_icount;
+    d->limit = d->pair.length = d->events->common_icount;
     d->result.unpaired_pages = state_diff_unpaired_pages(d->state);
     find_first(d);
     if (d->result.first.found && !diff_stopped(d))

@@ -59,16 +59,16 @@ static int start(struct pair *p)
     return 0;
 }
 
-static void tell_progress(struct pair *p, const char *what)
+/* How much ground both have covered: it does not shrink when they go back over it. */
+static void tell_progress(struct pair *p)
 {
-    uint64_t done, total;
+    uint64_t done;
 
     pthread_mutex_lock(&p->lock);
-    done = p->sides[0].done + p->sides[1].done;
-    total = p->sides[0].total + p->sides[1].total;
+    done = p->sides[0].frontier + p->sides[1].frontier;
     pthread_mutex_unlock(&p->lock);
-    if (p->progress != NULL)
-        p->progress(p->opaque, what, done, total);
+    if (p->progress != NULL && p->length <= UINT64_MAX / 2)
+        p->progress(p->opaque, "comparing", done, 2 * p->length);
 }
 
 static void wait_for_other(struct pair *p)
@@ -86,7 +86,7 @@ static void wait_for_other(struct pair *p)
         if (rc != ETIMEDOUT || p->work == NULL)
             continue;
         pthread_mutex_unlock(&p->lock);
-        tell_progress(p, "replaying both");
+        tell_progress(p);
         pthread_mutex_lock(&p->lock);
     }
     pthread_mutex_unlock(&p->lock);
@@ -95,8 +95,6 @@ static void wait_for_other(struct pair *p)
 void pair_both(struct pair *p, void (*work)(void *ctx, unsigned side), void *ctx)
 {
     pthread_mutex_lock(&p->lock);
-    for (unsigned side = 0; side < 2; side++)
-        p->sides[side].done = p->sides[side].total = 0;
     p->work = work;
     p->ctx = ctx;
     pthread_cond_broadcast(&p->changed);
@@ -111,13 +109,12 @@ static void on_progress(void *opaque, const char *what, uint64_t done, uint64_t 
 {
     struct pair_side *s = opaque;
 
-    (void)what;
+    (void)what, (void)done, (void)total;
     pthread_mutex_lock(&s->pair->lock);
-    s->done = done;
-    s->total = total;
+    s->frontier = timeline_frontier(s->pair->t[s->side]);
     pthread_mutex_unlock(&s->pair->lock);
     if (s->side == 0)
-        tell_progress(s->pair, "replaying both");
+        tell_progress(s->pair);
 }
 
 static bool on_interrupted(void *opaque)

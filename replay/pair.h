@@ -24,7 +24,7 @@
 struct pair_side {
     struct pair *pair;
     unsigned side;
-    uint64_t done, total; /* of what it is doing now, for progress: under `lock` */
+    uint64_t frontier; /* for progress: under `lock` */
 };
 
 struct pair {
@@ -32,6 +32,7 @@ struct pair {
     struct machine *m[2];
     enum timeline_status status[2]; /* how the last move of each ended */
     struct pair_side sides[2];
+    uint64_t length; /* of either way as a whole, for progress: the caller's to say */
     void (*progress)(void *opaque, const char *what, uint64_t done, uint64_t total);
     bool (*interrupted)(void *opaque);
     void *opaque;

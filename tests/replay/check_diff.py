@@ -363,6 +363,14 @@ class Divergence(DiffCase):
 
 
 class Command(DiffCase):
+    def test_a_recording_that_cannot_be_replayed_is_compared_by_its_events(self):
+        bare = self.edit('bare', 'image', 0)
+        self.diff(self.plain, bare, status=0)
+        d = self.diff(self.craft('b', '--write', '100000:0x5000:ab'), bare)
+        self.assertEqual(d['inputs']['relation'], 'only in A')
+        self.assertFalse(d['state']['compared'])
+        self.assertIn(bare, d['state']['why'])
+
     def test_bad_usage_is_said_in_one_line(self):
         for args in ([], [self.plain], [self.plain] * 3, [self.plain, self.plain, '--bogus'],
                      [self.plain, self.plain, '--after', 'x'], [self.plain, self.plain, '--after'],

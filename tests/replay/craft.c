@@ -9,7 +9,8 @@
  *         --register ICOUNT:NAME:HEX   ... to a register; bytes in little-endian order
  *         --noise N                    N inputs that no device takes, one every 10 instructions
  *     craft edit FROM TO KIND N [BY]   the same trace, but for its Nth event of a kind, from 0: a digest's bits are
- *                                      flipped, an interrupt is moved by BY instructions, the end loses its digest
+ *                                      flipped, an interrupt is moved by BY instructions, the end loses its digest;
+ *                                      an image is known by its hash only
  *     craft brute A B FROM UNTIL       steps two players from instruction FROM on and compares all of their state
  *                                      and RAM after each move: prints the first moment at which they differ, and at
  *                                      which bytes of RAM, or `same`
@@ -252,7 +253,8 @@ static void edit_event(struct trace_event *ev, int64_t by)
         ev->icount += (uint64_t)by;
 }
 
-static struct trace_writer *create_like(struct trace_reader *r, const char *path)
+/* `without`: this image is not embedded. */
+static struct trace_writer *create_like(struct trace_reader *r, const char *path, uint64_t without)
 {
     struct trace_header header = *trace_reader_header(r);
     struct trace_image images[4];
@@ -262,7 +264,7 @@ static struct trace_writer *create_like(struct trace_reader *r, const char *path
 
     for (size_t i = 0; i < header.nimages; i++) {
         images[i] = header.images[i];
-        if (trace_reader_image(r, i, &images[i].data, &len, &terr) < 0)
+        if (i != without && trace_reader_image(r, i, &images[i].data, &len, &terr) < 0)
             die("%s", terr.text);
     }
     header.images = images;
@@ -279,11 +281,11 @@ static int edit(int argc, char **argv)
     struct trace_writer *w;
     struct trace_event ev;
     uint64_t n = number(argv[3]);
-    bool done = false;
+    bool done = strcmp(argv[2], "image") == 0;
 
     if (r == NULL)
         die("%s", terr.text);
-    w = create_like(r, argv[1]);
+    w = create_like(r, argv[1], done ? n : UINT64_MAX);
     while (trace_reader_next(r, &ev) > 0) {
         if (strcmp(trace_event_kind_name(ev.kind), argv[2]) == 0 && n-- == 0) {
             edit_event(&ev, argc > 4 ? (int64_t)strtoll(argv[4], NULL, 0) : 0);
