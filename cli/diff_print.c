@@ -280,7 +280,7 @@ static void print_place(const struct diff_view *v, const char *title, const stru
         print_both(v, "->", &p->here[0], &p->here[1]);
         print_happenings(p);
         print_both(v, "  ", &p->next[0], &p->next[1]);
-        puts("  what differs now:");
+        puts(p->difference.counts.places != 0 ? "  what differs now:" : "  nothing differs now");
     }
     print_fields(&p->difference, true);
     print_fields(&p->difference, false);
@@ -374,7 +374,7 @@ static void print_state(const struct diff_view *v)
     }
     print_place(v, "first difference in state", &r->first);
     if (r->spread.found)
-        print_place(v, "first spread of it", &r->spread);
+        print_place(v, r->spread.difference.counts.places != 0 ? "first spread of it" : "it goes away", &r->spread);
     else
         print_number("\nspread: nothing else differs up to instruction %s\n", r->followed_to);
     if (r->parting.found)

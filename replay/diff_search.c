@@ -18,7 +18,8 @@
 
 #define MAX_STRIDE  (1ULL << 24)
 #define CHUNK       65536u  /* moves of each side that are noted before they are compared */
-#define MAX_ENTRIES 100000u     /* into handlers at one icount: a CPU gives up before */
+#define MAX_ENTRIES 100000u /* into handlers at one icount: a CPU gives up before */
+#define MAX_POWERS  19u     /* of ten, in 64 bits */
 
 /* --- moving --- */
 
@@ -92,16 +93,22 @@ static bool flow_differs(const struct diff *d)
            cpu_linear_rip(&d->pair.m[0]->cpus[0]) != cpu_linear_rip(&d->pair.m[1]->cpus[0]);
 }
 
+/* Fills in d->counts. False: diff_stopped(). */
+static bool compare_states(struct diff *d)
+{
+    if (state_diff_update(d->state, &d->counts) != 0)
+        snprintf(d->error, sizeof(d->error), "out of memory");
+    return !diff_stopped(d);
+}
+
 bool diff_holds(struct diff *d, const struct diff_search *s)
 {
     if (diff_stopped(d))
         return false;
     if (s->flow)
         return flow_differs(d);
-    if (state_diff_update(d->state, &d->counts) != 0) {
-        snprintf(d->error, sizeof(d->error), "out of memory");
+    if (!compare_states(d))
         return false;
-    }
     return !moment_equal(timeline_now(d->pair.t[0]), timeline_now(d->pair.t[1])) ||
            d->counts.places != s->places;
 }
@@ -113,35 +120,36 @@ static uint64_t next_row(const struct diff *d)
 {
     uint64_t after = 1;
 
-    if (d->base_icount == UINT64_MAX || d->result.nrows == DIFF_ROWS)
+    if (d->base_icount == UINT64_MAX || d->result.nrows > MAX_POWERS)
         return UINT64_MAX;
     for (size_t i = 0; i < d->result.nrows; i++)
         after *= 10;
     return after > UINT64_MAX - d->base_icount ? UINT64_MAX : d->base_icount + after;
 }
 
-static void add_row(struct diff *d, uint64_t icount)
+static bool add_row(struct diff *d, uint64_t icount)
 {
     struct diff_row *row = &d->result.rows[d->result.nrows];
 
-    if (state_diff_update(d->state, &d->counts) != 0)
-        return;
+    if (d->result.nrows == DIFF_ROWS || !compare_states(d))
+        return false;
     *row = (struct diff_row){.after = icount - d->base_icount, .icount = icount, .counts = d->counts};
     row->bytes = state_diff_bytes(d->state);
     for (unsigned side = 0; side < 2; side++)
         row->rip[side] = cpu_linear_rip(&d->pair.m[side]->cpus[0]);
     d->result.nrows++;
+    return true;
 }
 
 void diff_fill_rows(struct diff *d, uint64_t icount)
 {
+    const struct diff_result *r = &d->result;
     uint64_t row;
 
-    while ((row = next_row(d)) <= icount && diff_go(d, (struct moment){.icount = row}))
-        add_row(d, row);
-    if (row > d->limit && icount >= d->limit && d->result.nrows < DIFF_ROWS &&
-        diff_go(d, (struct moment){.icount = d->limit}) &&
-        (d->result.nrows == 0 || d->result.rows[d->result.nrows - 1].icount < d->limit))
+    while ((row = next_row(d)) <= icount && diff_go(d, (struct moment){.icount = row}) && add_row(d, row))
+        ;
+    if (row > d->limit && icount >= d->limit && (r->nrows == 0 || r->rows[r->nrows - 1].icount < d->limit) &&
+        diff_go(d, (struct moment){.icount = d->limit}))
         add_row(d, d->limit);
 }
 
