@@ -97,20 +97,6 @@ static size_t first_input_from(const struct script *s, struct moment at)
     return i;
 }
 
-/* What the recorded run printed up to here belongs to the sample too. */
-static void tell_past(struct sample *s, uint64_t icount)
-{
-    const struct output_log *log = timeline_outputs(s->c->timeline);
-    struct output_line line;
-
-    for (size_t i = 0; output_log_line(log, i, &line) && line.icount < icount; i++) {
-        if (line.port == OUTPUT_DEBUG_PORT)
-            continue;
-        failure_serial_out(s->failure, line.port, (const uint8_t *)line.text, line.len);
-        failure_serial_out(s->failure, line.port, (const uint8_t *)"\n", 1);
-    }
-}
-
 static void run_sample(void *opaque, size_t k, void *result)
 {
     const struct causal *c = opaque;
@@ -135,7 +121,7 @@ static void run_sample(void *opaque, size_t k, void *result)
         snprintf(v->error, sizeof(v->error), "the replay did not get to instruction %" PRIu64, at.icount);
         return;
     }
-    tell_past(&s, at.icount);
+    survey_tell_past(s.failure, timeline_outputs(t), at.icount);
     timeline_branch(t);
     machine_perturb(s.m, &(struct perturb_config){.seed = sample_seed(c, k), .from_icount = at.icount});
     run.next = first_input_from(&c->inputs, machine_moment(s.m));

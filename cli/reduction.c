@@ -12,12 +12,15 @@
 #include <replay/describe.h>
 #include <replay/player.h>
 #include <replay/reduce.h>
+#include <replay/timeline.h>
 
 #include "cli.h"
 #include "numbers.h"
 #include "progress.h"
+#include "temp_index.h"
 #include "trace_cmd.h"
 
+#define LONG_RUN       100000000u /* instructions */
 #define CUTS           3u   /* moments that are tried at a time for an earlier end */
 #define NEAR_MAX       160u /* places that are tried for one interrupt */
 #define INTERRUPTS_MAX 4u   /* interrupts behind the last act that are tried, */
@@ -69,6 +72,7 @@ static void forget_trace(struct reduction *r)
 void reduction_fini(struct reduction *r)
 {
     forget_trace(r);
+    timeline_destroy(r->trials.base);
     survey_fini(&r->least);
     transplant_fini(&r->transplant);
     free(r->set);
@@ -100,39 +104,60 @@ static size_t first_failing(void *opaque, const uint8_t *const *sets, size_t cou
     return found;
 }
 
-static int reduction_try(struct reduction *r, bool all, bool *fails)
+/* The run with no change made, or with all. */
+static int try_extreme(struct reduction *r, bool all, struct verdict *v)
 {
-    const uint8_t *sets[] = {r->set};
-    size_t found;
-
     memset(r->set, all, r->before);
-    found = first_failing(r, sets, 1);
-    *fails = found == 0;
-    return found == SIZE_MAX ? host_failed(r) : EXIT_DONE;
+    return trials_run_one(&r->trials, &(struct trial){.set = r->set}, v) == 0 ? EXIT_DONE : host_failed(r);
 }
 
 /* --- recording what is left --- */
 
-static int choose_path(struct reduction *r)
+static int make_temporary(char *path, size_t len)
 {
     const char *folder = getenv("TMPDIR");
     int fd;
+
+    snprintf(path, len, "%s/deja-XXXXXX", folder != NULL ? folder : "/tmp");
+    fd = mkstemp(path);
+    if (fd < 0) {
+        cli_error("%s: %s", path, strerror(errno));
+        return EXIT_USAGE;
+    }
+    close(fd);
+    return EXIT_DONE;
+}
+
+static int choose_path(struct reduction *r)
+{
+    int status = EXIT_DONE;
 
     if (r->path[0] != '\0')
         return EXIT_DONE;
     if (r->options->output != NULL) {
         snprintf(r->path, sizeof(r->path), "%s", r->options->output);
-        return EXIT_DONE;
+    } else {
+        status = make_temporary(r->path, sizeof(r->path));
+        r->temporary = status == EXIT_DONE;
     }
-    snprintf(r->path, sizeof(r->path), "%s/deja-XXXXXX", folder != NULL ? folder : "/tmp");
-    fd = mkstemp(r->path);
-    if (fd < 0) {
-        cli_error("%s: %s", r->path, strerror(errno));
-        return EXIT_USAGE;
-    }
-    close(fd);
-    r->temporary = true;
-    return EXIT_DONE;
+    return status;
+}
+
+/* A base run that is long is recorded, with checkpoints: most runs begin like it. */
+static int record_base(struct reduction *r)
+{
+    char path[256];
+    struct verdict v;
+    int status = make_temporary(path, sizeof(path));
+
+    if (status != EXIT_DONE)
+        return status;
+    if (trials_record(&r->trials, &(struct trial){.set = r->none}, path, &v) != 0)
+        status = host_failed(r);
+    if (status == EXIT_DONE)
+        status = temp_index_open(&r->trials.base, path, r->options->no_sandbox);
+    unlink(path);
+    return status;
 }
 
 static struct trial what_is_left(const struct reduction *r, uint64_t until)
@@ -329,16 +354,18 @@ static int shrink(struct reduction *r)
 
 int reduction_find(struct reduction *r)
 {
-    bool fails;
-    int status = reduction_try(r, false, &fails);
+    struct verdict base, all;
+    int status = try_extreme(r, false, &base);
 
-    if (status == EXIT_DONE && !fails) {
-        status = reduction_try(r, true, &fails);
-        if (status == EXIT_DONE && !fails) {
+    if (status == EXIT_DONE && !base.failed) {
+        status = try_extreme(r, true, &all);
+        if (status == EXIT_DONE && !all.failed) {
             progress_end();
             cli_error("the run fails no more when what came to it comes to it again, as inputs");
             return EXIT_NO;
         }
+        if (status == EXIT_DONE && base.icount > LONG_RUN)
+            status = record_base(r);
         if (status == EXIT_DONE)
             status = shrink(r);
     }

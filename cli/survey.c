@@ -14,6 +14,7 @@
 #include <emu/cpu.h>
 #include <emu/registers.h>
 #include <replay/expr.h>
+#include <replay/output_log.h>
 #include <replay/player.h>
 #include <replay/pool.h>
 
@@ -48,6 +49,24 @@ static void no_warning(void *opaque, const char *text)
 struct failure *survey_judge_create(const struct failure_options *o, char *err, size_t errlen)
 {
     return failure_create(o, &(struct expr_names){.find = find_any}, err, errlen);
+}
+
+void survey_tell_past(struct failure *f, const struct output_log *log, uint64_t icount)
+{
+    struct output_line line;
+
+    for (size_t i = 0; output_log_line(log, i, &line) && line.icount < icount; i++) {
+        bool debug = line.port == OUTPUT_DEBUG_PORT;
+
+        for (size_t k = 0; debug && k < line.len; k++)
+            failure_debug_out(f, (uint8_t)line.text[k]);
+        if (debug)
+            failure_debug_out(f, '\n');
+        else
+            failure_serial_out(f, line.port, (const uint8_t *)line.text, line.len);
+        if (!debug && line.complete)
+            failure_serial_out(f, line.port, (const uint8_t *)"\n", 1);
+    }
 }
 
 void survey_judge(struct verdict *v, struct failure *f, struct guest_symbols *symbols, struct machine *m,

@@ -72,6 +72,9 @@ const struct machine_config *survey_config(const struct survey *s);
 /* Judges a run that has ended, naming the symbols of a condition by where this guest has them. */
 void survey_judge(struct verdict *v, struct failure *f, struct guest_symbols *symbols, struct machine *m,
                   enum machine_stop why);
+/* A run that begins like a recorded one, after `icount` instructions, has printed what that had. */
+struct output_log;
+void survey_tell_past(struct failure *f, const struct output_log *log, uint64_t icount);
 /* A judge before the guest has any symbols. NULL with one line in `err`. */
 struct failure *survey_judge_create(const struct failure_options *o, char *err, size_t errlen);
 /* The verdict in words: "ended (exit) with status 3 at instruction 18,659,440". */

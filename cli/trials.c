@@ -11,9 +11,12 @@
 #include <emu/cpu.h>
 #include <replay/pool.h>
 #include <replay/recorder.h>
+#include <replay/timeline.h>
 
 #include "progress.h"
 #include "sandbox.h"
+
+#define WORTH_SEEKING 5000000u /* instructions: going to a moment of the base run costs about as much as these */
 
 /* --- one run, in its own process --- */
 
@@ -69,7 +72,74 @@ static bool insert_event(struct script *s, const struct script_event *e)
     return true;
 }
 
-/* The machine at power-on with the changes made. False: `err` says why. */
+/* --- where a run begins --- */
+
+/* Runs are the same up to here, at least; both lists ascend. */
+static uint64_t same_until(const struct script *a, const struct script *b)
+{
+    uint64_t until = UINT64_MAX;
+    size_t i = 0;
+
+    while (i < a->n && i < b->n && script_same_event(&a->events[i], &b->events[i]))
+        i++;
+    if (i < a->n)
+        until = a->events[i].at.icount;
+    if (i < b->n && b->events[i].at.icount < until)
+        until = b->events[i].at.icount;
+    return until;
+}
+
+static bool changes_machine(const struct transplant *t, const uint8_t *set)
+{
+    for (size_t c = 0; c < t->n && t->changes[c].kind != CHANGE_EVENT; c++)
+        if (set[c])
+            return true;
+    return false;
+}
+
+/* The last icount before `limit` at which nothing came to the run: what came before has come, the rest has not. */
+static uint64_t quiet_before(const struct script *s, uint64_t limit)
+{
+    uint64_t at = limit - 1;
+
+    for (size_t i = s->n; i-- > 0;)
+        if (s->events[i].at.icount == at)
+            at--;
+    return at;
+}
+
+/* The base run's machine, where it had executed `icount` instructions. */
+static bool begin_there(struct runner *r, uint64_t icount, char *err, size_t errlen)
+{
+    struct timeline *t = r->t->base;
+
+    timeline_after_fork(t);
+    if (timeline_seek(t, (struct moment){.icount = icount}) != TIMELINE_THERE) {
+        snprintf(err, errlen, "the replay of the run to be changed did not get to instruction %" PRIu64, icount);
+        return false;
+    }
+    timeline_branch(t);
+    r->m = timeline_machine(t);
+    survey_tell_past(r->failure, timeline_outputs(t), icount);
+    while (r->run.next < r->script.n && r->script.events[r->run.next].at.icount <= icount)
+        r->run.next++;
+    return true;
+}
+
+static bool begin(struct runner *r, const struct trial *trial, char *err, size_t errlen)
+{
+    const struct transplant *tp = r->t->transplant;
+    uint64_t same = same_until(tp->base, &r->script);
+
+    if (trial->until != 0 && trial->until < same)
+        same = trial->until;
+    if (r->t->base != NULL && same > WORTH_SEEKING && same != UINT64_MAX && !changes_machine(tp, trial->set))
+        return begin_there(r, quiet_before(&r->script, same), err, errlen);
+    r->m = machine_create(&r->config, &pc_board, err, errlen);
+    return r->m != NULL;
+}
+
+/* The machine with the changes made, at power-on or later. False: `err` says why. */
 static bool prepare(struct runner *r, const struct trials *t, const struct trial *trial, char *err,
                     size_t errlen)
 {
@@ -88,12 +158,11 @@ static bool prepare(struct runner *r, const struct trials *t, const struct trial
     r->failure = survey_judge_create(t->failure, err, errlen);
     if (r->failure == NULL)
         return false;
-    r->m = machine_create(&r->config, &pc_board, err, errlen);
-    if (r->m == NULL)
+    failure_begin(r->failure);
+    if (!begin(r, trial, err, errlen))
         return false;
     observer = listener(r);
     machine_set_observer(r->m, &observer);
-    failure_begin(r->failure);
     err[0] = '\0';
     return true;
 }
@@ -175,6 +244,11 @@ int trials_run(struct trials *t, const struct trial *list, struct verdict *verdi
     return run_batch(t, &b, n);
 }
 
+int trials_run_one(struct trials *t, const struct trial *trial, struct verdict *verdict)
+{
+    return trials_run(t, trial, verdict, 1);
+}
+
 size_t trials_first_failing(struct trials *t, const struct trial *list, size_t n, struct verdict *verdict)
 {
     struct batch b = {.t = t, .list = list, .lowest = n, .verdict = verdict};
@@ -208,16 +282,20 @@ static void search_in_job(void *opaque, size_t i, void *result)
     const struct search *s = opaque;
     struct found *f = result;
     struct debug_point point = {.kind = DEBUG_EXEC, .address = s->rip, .length = 1};
+    struct trial from = {.set = s->set, .until = s->near > TRIALS_NEAR ? s->near - TRIALS_NEAR : 1};
     struct runner r;
 
     (void)i;
-    if (!prepare(&r, s->t, &(struct trial){.set = s->set}, f->error, sizeof(f->error)))
+    if (!prepare(&r, s->t, &from, f->error, sizeof(f->error)))
         return;
+    r.run.until.icount = s->near + TRIALS_NEAR;
     machine_debug_insert(r.m, &point);
     while (script_play(&r.run, r.m) == STOP_DEBUG && f->after < s->half) {
         struct visit now = {machine_moment(r.m), clock_now_ns(&r.m->clock)};
 
-        if (now.at.icount < s->near)
+        if (now.at.icount + TRIALS_NEAR < s->near)
+            ; /* that it came by here on the way is of no interest */
+        else if (now.at.icount < s->near)
             f->first[f->before++ % s->half] = now;
         else
             f->later[f->after++] = now;
@@ -302,11 +380,13 @@ static void record(struct runner *r, const struct recording *job, struct verdict
 static void record_in_job(void *opaque, size_t i, void *result)
 {
     const struct recording *job = opaque;
+    struct trials t = *job->t;
     struct verdict *v = result;
     struct runner r;
 
     (void)i;
-    if (prepare(&r, job->t, job->trial, v->error, sizeof(v->error)))
+    t.base = NULL; /* a recording begins at power-on */
+    if (prepare(&r, &t, job->trial, v->error, sizeof(v->error)))
         record(&r, job, v);
 }
 

@@ -23,6 +23,7 @@ struct trials {
     bool no_sandbox;
     unsigned jobs;                   /* 0: as many as there are cores */
     uint64_t count;                  /* runs so far */
+    struct timeline *base;           /* the base run, for those that begin like it; NULL: all begin at power-on */
     const char *what;                /* progress is about; NULL: none is shown */
     char error[256];                 /* after a failure of the host */
 };
@@ -36,19 +37,21 @@ struct trial {
 
 /* Whether each fails: as many verdicts. 0, or -1: trials.error. */
 int trials_run(struct trials *t, const struct trial *list, struct verdict *verdicts, size_t n);
+/* The same of one. */
+int trials_run_one(struct trials *t, const struct trial *trial, struct verdict *verdict);
 /* The lowest index of one that fails, and its verdict: those behind it may not be run. n: none does. SIZE_MAX:
  * trials.error. */
 size_t trials_first_failing(struct trials *t, const struct trial *list, size_t n, struct verdict *verdict);
 
+/* Of the run with these changes: when it executes an instruction. */
 struct visit {
     struct moment at;
     uint64_t vns;
 };
 
-/*
- * When the run with these changes executes the instruction at a linear address: at most `max` visits, those
- * closest to `near` by icount, ascending. How many; SIZE_MAX: trials.error.
- */
+/* The instruction is that at a linear address. At most `max` visits, those closest to `near` by icount, ascending, none
+ * further away than TRIALS_NEAR. How many; SIZE_MAX: trials.error. */
+#define TRIALS_NEAR 20000000u
 size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t near, struct visit *out,
                    size_t max);
 
