@@ -28,13 +28,11 @@
 #include "cli.h"
 #include "console_line.h"
 #include "console_term.h"
+#include "grace.h"
 
 #define SLICE        200000u      /* instructions between two looks at the host: some 2 ms */
 #define RELOOK_NS    100000000ULL /* how often a pty is looked at that nobody has opened */
 #define MAX_AHEAD_NS 50000000ULL  /* sleeping longer than that too much is not made up for */
-/* What a guest gets to print its panic, whichever comes first. */
-#define PANIC_GRACE_INSNS 20000000u
-#define PANIC_GRACE_NS    NS_PER_SEC
 #define ESCAPE            0x01 /* Ctrl-A */
 #define VISITOR_FDS       4u
 
@@ -45,8 +43,7 @@ struct console {
     struct line debug;
     uint64_t next_look; /* icount */
     uint64_t ahead_ns;  /* wall time that is ahead of virtual time by sleeping too long */
-    bool panicked;      /* seen at: */
-    uint64_t panic_icount, panic_ns;
+    struct grace panic;
     bool panic_over;    /* it has had its time */
     bool ignore_panic;
     bool escape; /* the last key was the escape */
@@ -144,17 +141,9 @@ static bool let_visit(struct console *c)
 /* The guest is done, but for what it still prints, when it has said that it panicked. */
 static void look_at_panic(struct console *c)
 {
-    const struct clock *clock = &c->machine->clock;
-    uint64_t now = clock_now_ns(clock);
     bool panicked = !c->ignore_panic && pc_has_panicked(pc_of(c->machine));
 
-    if (panicked && !c->panicked) {
-        c->panic_icount = clock->icount;
-        c->panic_ns = now;
-    }
-    c->panicked = panicked;
-    c->panic_over |= panicked && (clock->icount - c->panic_icount >= PANIC_GRACE_INSNS ||
-                                  now - c->panic_ns >= PANIC_GRACE_NS);
+    c->panic_over |= grace_over(&c->panic, &c->machine->clock, panicked);
 }
 
 static bool stop_wanted(const struct console *c)

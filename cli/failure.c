@@ -32,29 +32,6 @@ bool failure_given(const struct failure_options *o)
     return o->when != NULL || o->output != NULL || o->status_given;
 }
 
-/* The value of the option `name` at argv[*i]: 1, 0 when it is another, -1 when there is none. */
-static int value_of(const char *name, const char *command, int argc, char **argv, int *i, const char **value)
-{
-    const char *arg = argv[*i];
-    size_t len = strlen(name);
-
-    if (arg[0] != '-')
-        return 0;
-    arg += arg[1] == '-' ? 2 : 1;
-    if (strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
-        return 0;
-    if (arg[len] == '=') {
-        *value = arg + len + 1;
-        return 1;
-    }
-    if (*i + 1 == argc) {
-        cli_error("%s: %s needs a value", command, argv[*i]);
-        return -1;
-    }
-    *value = argv[++*i];
-    return 1;
-}
-
 static int set_status(struct failure_options *o, const char *command, const char *value)
 {
     o->status_given = true;
@@ -72,7 +49,7 @@ int failure_option(struct failure_options *o, const char *command, int argc, cha
     int rc = 0;
 
     while (n < sizeof(names) / sizeof(names[0]) && rc == 0)
-        rc = value_of(names[n++], command, argc, argv, i, &value);
+        rc = take_option(names[n++], command, argc, argv, i, &value);
     if (rc <= 0)
         return rc;
     if (failure_given(o)) {

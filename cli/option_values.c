@@ -315,7 +315,7 @@ bool value_perturb(const char *text, struct perturb_config *config)
         if (!good)
             return false;
     }
-    if (*text != '\0' || c.seed == 0)
+    if (*text != '\0')
         return false;
     *config = c;
     return true;

@@ -17,7 +17,7 @@ bool value_size(const char *text, uint64_t *bytes);
 /* "base=utc", the host's time, or "base=DATE", ISO 8601 in UTC from 1970 to 9999. *given becomes
  * true. */
 bool value_rtc(const char *text, int64_t *seconds, bool *given);
-/* "seed=N", with kinds=A+B, mean=N and from=N behind commas. */
+/* "seed=N", "kinds=A+B", "mean=N" and "from=N", with commas between. Seed 0: it was not given. */
 bool value_perturb(const char *text, struct perturb_config *config);
 /* Where a serial line leads. spec->path is a copy, to be freed whatever the answer. */
 bool value_serial(const char *text, struct serial_spec *spec);

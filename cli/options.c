@@ -47,6 +47,7 @@ struct option {
 };
 #define MANY        1u /* may be repeated */
 #define RECORD_ONLY 2u
+#define LIVE_ONLY   4u /* somebody sits at the console */
 
 /* --- the machine --- */
 
@@ -108,8 +109,14 @@ static int set_seed(struct parser *p, const char *value)
 
 static int set_perturb(struct parser *p, const char *value)
 {
-    if (value_perturb(value, &p->o->config.perturb))
+    const struct perturb_config *c = &p->o->config.perturb;
+
+    if (value_perturb(value, &p->o->config.perturb) && (c->seed != 0) == (p->what != FOR_HUNT))
         return 0;
+    if (p->what == FOR_HUNT) {
+        cli_error("-perturb %s: want kinds=skip+timer+hold+late, mean=N or from=N; a hunt draws the seeds", value);
+        return EXIT_USAGE;
+    }
     cli_error("-perturb %s: want seed=N (from 1 to 2^64-1) and, if need be, kinds=skip+timer+hold+late, mean=N, "
               "from=N",
               value);
@@ -319,10 +326,10 @@ static const struct option options[] = {
     {"append", "TEXT", set_append, 0, "its command line"},
     {"bios", "FILE", set_bios, 0, "firmware, mapped below 4 GiB and below 1 MiB"},
     {"boot32", NULL, set_boot32, 0, "enter a bzImage by its 32-bit entry"},
-    {"serial", "WHERE", set_serial, MANY,
+    {"serial", "WHERE", set_serial, MANY | LIVE_ONLY,
      "stdio, null, pty, file:FILE or unix:PATH[,server[,nowait]];\n"
      "                        twice for COM2 [stdio, null]"},
-    {"debugcon", "WHERE", set_debugcon, 0, "ports E9h and 402h: stdio, null or file:FILE [null]"},
+    {"debugcon", "WHERE", set_debugcon, LIVE_ONLY, "ports E9h and 402h: stdio, null or file:FILE [null]"},
     {"rtc", "base=TIME", set_rtc, 0, "utc, or a date: 2026-01-31T12:00:00 [utc; with -seed 2026-01-01]"},
     {"seed", "N", set_seed, 0, "the machine's entropy [from the host's]"},
     {"perturb", "seed=N[,...]", set_perturb, 0,
@@ -337,9 +344,9 @@ static const struct option options[] = {
     {"machine", "pc", set_machine, 0, "the PC with 440FX and PIIX"},
     {"cpu", "x86-64-v2", set_cpu, 0, "the CPU model"},
     {"device", "DEVICE", set_device, MANY, "isa-debug-exit, pvpanic: always there"},
-    {"gdb", "WHERE", set_gdb, 0, "serve gdb: tcp:[HOST:]PORT, unix:PATH or stdio"},
-    {"s", NULL, set_gdb_default, 0, "the same as -gdb " OPTIONS_GDB_DEFAULT},
-    {"S", NULL, set_stopped, 0, "wait for gdb before the first instruction"},
+    {"gdb", "WHERE", set_gdb, LIVE_ONLY, "serve gdb: tcp:[HOST:]PORT, unix:PATH or stdio"},
+    {"s", NULL, set_gdb_default, LIVE_ONLY, "the same as -gdb " OPTIONS_GDB_DEFAULT},
+    {"S", NULL, set_stopped, LIVE_ONLY, "wait for gdb before the first instruction"},
     {"sandbox", "on|off", set_sandbox, 0, "system call filter around the running guest [on]"},
     {"stats", NULL, set_stats, 0, "counters at the end, on standard error"},
     {"o", "FILE", set_output, RECORD_ONLY, "the trace to write (also --output)"},
@@ -393,7 +400,7 @@ static const struct option *find_option(const char *name, size_t len)
 
 static const char *command_name(enum options_for what)
 {
-    return what == FOR_RECORD ? "record" : "run";
+    return what == FOR_RECORD ? "record" : what == FOR_HUNT ? "hunt" : "run";
 }
 
 static int unknown(const struct parser *p, const char *arg, const char *name, size_t len)
@@ -417,7 +424,11 @@ static int check_use(struct parser *p, const struct option *opt, const char *arg
     uint64_t bit = 1ULL << (opt - options);
 
     if ((opt->flags & RECORD_ONLY) && p->what != FOR_RECORD) {
-        cli_error("%s is for 'deja record': 'deja run' writes no trace", arg);
+        cli_error("%s is for 'deja record', not for 'deja %s'", arg, command_name(p->what));
+        return EXIT_USAGE;
+    }
+    if ((opt->flags & LIVE_ONLY) && p->what == FOR_HUNT) {
+        cli_error("%s: nobody sits at the guests of a hunt; --stdin FILE is what they get to read on COM1", arg);
         return EXIT_USAGE;
     }
     if ((p->seen & bit) && !(opt->flags & MANY)) {
@@ -546,6 +557,10 @@ static int read_host(struct parser *p)
 {
     struct machine_config *c = &p->o->config;
 
+    if (p->what == FOR_HUNT && !p->o->seed_given) {
+        c->seed = OPTIONS_HUNT_SEED;
+        p->o->seed_given = true;
+    }
     if (!p->rtc_given)
         c->rtc_base = p->o->seed_given ? SEEDED_RTC_BASE : (int64_t)time(NULL);
     if (p->o->seed_given)
@@ -568,17 +583,34 @@ static int copy_cmdline(struct parser *p)
     return EXIT_USAGE;
 }
 
+static int take_nothing(void *opaque, int argc, char **argv, int *i)
+{
+    (void)opaque, (void)argc, (void)argv, (void)i;
+    return 0;
+}
+
 int options_parse(struct run_options *o, int argc, char **argv, enum options_for what)
 {
+    return options_parse_beside(o, argc, argv, what, take_nothing, NULL);
+}
+
+int options_parse_beside(struct run_options *o, int argc, char **argv, enum options_for what,
+                         options_take_fn *take, void *opaque)
+{
     struct parser p = {.o = o, .what = what};
-    int i, status = 0;
+    int i, taken, status = 0;
 
     *o = (struct run_options){
         .config = {.struct_size = sizeof(o->config), .ram_bytes = DEFAULT_RAM, .ns_per_insn = 1},
         .serial = {{.kind = SERIAL_STDIO}, {.kind = SERIAL_NULL}},
     };
-    for (i = 1; i < argc && status == 0; i++)
-        status = parse_one(&p, argc, argv, &i);
+    for (i = 1; i < argc && status == 0; i++) {
+        taken = take(opaque, argc, argv, &i);
+        if (taken == 0)
+            status = parse_one(&p, argc, argv, &i);
+        else if (taken < 0)
+            status = EXIT_USAGE;
+    }
     if (status == 0)
         status = check_together(&p);
     if (status == 0)
@@ -613,7 +645,8 @@ void options_help(enum options_for what)
     for (size_t i = 0; i < NOPTIONS; i++) {
         const struct option *opt = &options[i];
 
-        if (opt->help == NULL || ((opt->flags & RECORD_ONLY) && what != FOR_RECORD))
+        if (opt->help == NULL || ((opt->flags & RECORD_ONLY) && what != FOR_RECORD) ||
+            ((opt->flags & LIVE_ONLY) && what == FOR_HUNT))
             continue;
         snprintf(left, sizeof(left), "-%s %s", opt->name, opt->value == NULL ? "" : opt->value);
         printf("  %-21s %s\n", left, opt->help);

@@ -13,7 +13,7 @@
  *
  * After a successful parse `config` is complete: images are in memory; the seed has been read from the
  * host (once, here, and nowhere else) unless one was chosen, and so has the wall clock unless -rtc or
- * a chosen seed fixes it; and without -kernel and -bios the kernel is the embedded demo guest, under the name OPTIONS_DEMO_NAME.
+ * a chosen seed fixes it (FOR_HUNT, one is always chosen: OPTIONS_HUNT_SEED); and without -kernel and -bios the kernel is the embedded demo guest, under the name OPTIONS_DEMO_NAME.
  */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
@@ -24,8 +24,9 @@
 
 #define OPTIONS_GDB_DEFAULT "tcp:1234" /* QEMU's */
 #define OPTIONS_DEMO_NAME "demo (built in)"
+#define OPTIONS_HUNT_SEED 1u
 
-enum options_for { FOR_RUN, FOR_RECORD };
+enum options_for { FOR_RUN, FOR_RECORD, FOR_HUNT };
 
 /* Where a serial line, or the debug console, leads. */
 enum serial_kind { SERIAL_NULL, SERIAL_STDIO, SERIAL_FILE, SERIAL_UNIX, SERIAL_PTY };
@@ -64,7 +65,15 @@ struct run_options {
 int options_parse(struct run_options *o, int argc, char **argv, enum options_for what);
 void options_free(struct run_options *o);
 
-/* The machine options for `deja help run` and `deja help record`, on standard output. */
+/*
+ * The same for a command with options of its own: `take` is asked about each argument that begins an option. 1: it
+ * was its own, *i has moved to its value, if there is one; 0: it is the machine's; -1: an error, said already.
+ */
+typedef int options_take_fn(void *opaque, int argc, char **argv, int *i);
+int options_parse_beside(struct run_options *o, int argc, char **argv, enum options_for what,
+                         options_take_fn *take, void *opaque);
+
+/* The machine options for `deja help run` and its like, on standard output. */
 void options_help(enum options_for what);
 
 #endif

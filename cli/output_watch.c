@@ -42,7 +42,7 @@ static void look_at(struct output_watch *w, const char *text, size_t len, bool e
     for (size_t i = 0; i < w->n; i++) {
         struct wanted *wanted = &w->wanted[i];
 
-        if (wanted->seen || !pattern_search(wanted->pattern, text, len, ended, &match))
+        if (wanted->pattern == NULL || wanted->seen || !pattern_search(wanted->pattern, text, len, ended, &match))
             continue;
         wanted->seen = true;
         wanted->line = copy_of(text, len);

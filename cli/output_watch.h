@@ -21,7 +21,7 @@
 struct output_watch;
 struct pattern;
 
-/* The array is copied, the patterns must live as long. NULL: out of memory. */
+/* The array is copied, the patterns must live as long; one that is NULL is never seen. NULL: out of memory. */
 struct output_watch *output_watch_create(const struct pattern *const *patterns, size_t n);
 void output_watch_destroy(struct output_watch *w); /* NULL is fine */
 void output_watch_begin(struct output_watch *w);

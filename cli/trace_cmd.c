@@ -19,6 +19,28 @@ bool is_option(const char *arg, const char *name)
     return strcmp(arg, name) == 0;
 }
 
+int take_option(const char *name, const char *command, int argc, char **argv, int *i, const char **value)
+{
+    const char *arg = argv[*i];
+    size_t len = strlen(name);
+
+    if (arg[0] != '-')
+        return 0;
+    arg += arg[1] == '-' ? 2 : 1;
+    if (strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
+        return 0;
+    if (arg[len] == '=') {
+        *value = arg + len + 1;
+        return 1;
+    }
+    if (*i + 1 == argc) {
+        cli_error("%s: %s needs a value", command, argv[*i]);
+        return -1;
+    }
+    *value = argv[++*i];
+    return 1;
+}
+
 static int trace_args(int argc, char **argv, const char **path, bool *json)
 {
     *path = NULL;
@@ -103,6 +125,18 @@ static size_t utf8_length(const unsigned char *p)
         (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
         return 0;
     return n;
+}
+
+bool json_can_say(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    for (size_t n; *p != '\0'; p += n) {
+        n = utf8_length(p);
+        if (n == 0)
+            return false;
+    }
+    return true;
 }
 
 void json_string(FILE *out, const char *text)
