@@ -28,6 +28,7 @@ int cmd_minimize(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
+int cmd_hunt(int argc, char **argv);
 
 /* Prints "deja: <text>\n" on standard error, in one write. */
 void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -110,6 +110,39 @@ static const struct command commands[] = {
      "  --modules DIR         the guest's kernel modules (.ko)\n"
      "  --checkpoint-mem SIZE memory for going back in each of them [1G]\n"
      "  -sandbox on|off       system call filter around the running guests [on]\n"},
+    {"hunt", "--runs N [machine options]", "many runs with perturbed timing, for those that fail", cmd_hunt,
+     "Runs the machine N times, each time with other timing (-perturb, by a seed of its own), and keeps recordings\n"
+     "of the runs that fail, a few for each place at which they do. Status 0: some failed. Status 1: none did.\n"
+     "\n"
+     "  --runs N              how many\n"
+     "  --seed S              where the runs' seeds come from, and the machine's own [1]\n"
+     "  -o DIR                the folder for hunt.json and the recordings [deja-hunt]\n"
+     "  --jobs J              so many at a time [one a CPU]\n"
+     "  --vary-seed           each run has a machine's own seed of its own, too\n"
+     "what is a failure [a panic, a triple fault, an exit with 3 or above, or no end]:\n"
+     "  --output TEXT         the guest prints it; or /REGEX/, such as /BUG:|Oops|panic/\n"
+     "  --fail-when EXPR      it holds at the end of the run, as in deja bisect\n"
+     "  --status N            deja run would exit with N\n"
+     "how long a run is [4 times the unperturbed one and 50 million instructions]:\n"
+     "  --until N             so many instructions\n"
+     "  --until TEXT          until the guest prints it; or /REGEX/. --until-output TEXT if it is a number\n"
+     "  --stop-after K        no more runs after K failures\n"
+     "what the guest gets to read on COM1 [nothing]:\n"
+     "  --stdin FILE          this\n"
+     "  --stdin-after TEXT    as soon as it has printed that; or /REGEX/\n"
+     "which recordings are kept:\n"
+     "  --keep WHICH          unique, failing or all [unique]\n"
+     "  --keep-per-site K     with unique: so many of each site [3]\n"
+     "going on, and other machines:\n"
+     "  --resume DIR          do what is missing; with --runs N, have N runs\n"
+     "  --print-commands      print a command a line for GNU parallel or xargs; --chunk K: of K runs each\n"
+     "  --one I --dir DIR     such a command: run I, and with --chunk K the K-1 after it\n"
+     "  --collect DIR         when they are done: the table and hunt.json\n"
+     "  --slurm               do the runs as a Slurm job array, wait for it and collect\n"
+     "  --slurm-options TEXT  options for sbatch, such as '--partition=short --time=10'\n"
+     "\n"
+     "  --json                print hunt.json instead of the table\n"
+     "  --stats               where the time went, on standard error\n"},
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -157,9 +190,9 @@ static int print_help(const char *name)
     if (cmd == NULL)
         return unknown_command(name);
     printf("deja %s %s\n\n%s.\n\n%s", cmd->name, cmd->usage, cmd->help, cmd->more);
-    if (cmd->run == cmd_run || cmd->run == cmd_record) {
+    if (cmd->run == cmd_run || cmd->run == cmd_record || cmd->run == cmd_hunt) {
         putchar('\n');
-        options_help(cmd->run == cmd_record ? FOR_RECORD : FOR_RUN);
+        options_help(cmd->run == cmd_record ? FOR_RECORD : cmd->run == cmd_hunt ? FOR_HUNT : FOR_RUN);
     }
     return EXIT_DONE;
 }
