@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `deja bisect` of one recording: the first moment of a recording at which a condition holds, or from which on a command says
+ * `deja bisect` of one recording: the first moment at which a condition holds, or from which on a command says
  * that something is wrong.
  *
  * Exit status: 0 found; 1 it never holds, or it could not be told where it begins to; 2 bad usage or input, an

@@ -7,8 +7,6 @@
  */
 #include "expr_internal.h"
 
-#include <string.h>
-
 #include <emu/cpu.h>
 #include <emu/machine.h>
 #include <emu/registers.h>
@@ -75,12 +73,7 @@ static uint64_t extend(uint64_t value, unsigned bytes, bool is_signed)
 
 static uint64_t read_register(const struct machine *m, const struct expr_insn *in)
 {
-    uint8_t bytes[CPU_REGISTER_MAX_BYTES] = {0};
-    uint64_t value;
-
-    cpu_register_read(&m->cpus[0], in->id, bytes);
-    memcpy(&value, bytes, sizeof(value));
-    return extend(value >> (8 * in->shift), in->bytes, false);
+    return extend(cpu_register_value(&m->cpus[0], in->id) >> (8 * in->shift), in->bytes, false);
 }
 
 /* Little-endian, like the guest, whatever the host. */

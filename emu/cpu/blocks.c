@@ -146,6 +146,8 @@ const struct op *op_checked(struct cpu *cpu, const struct op *op)
         linear = (uint32_t)(linear + cpu->seg[SEG_CS].base);
     if (unlikely(debugger_may_stop_at(cpu->debugger, linear)))
         debugger_check_exec(cpu, op, linear);
+    if (cpu->inspecting == INSPECT_EVERY)
+        inspect_op(cpu, op);
     return block_unchecked(cpu->block)[op->idx](cpu, op);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* CR0, CR3 and CR4: what may be set, and what follows from it (SDM vol. 3, 2.5 and 9.8.5). */
+#include "inspect.h"
 #include "system.h"
 
 #define CR0_VALID                                                                                  \
@@ -75,6 +76,7 @@ void cr3_write(struct cpu *cpu, uint64_t value)
         pdpte_load(cpu, value);
     cpu->cr3 = value;
     mmu_flush_nonglobal(cpu);
+    inspect_control_changed(cpu);
 }
 
 void cr4_write(struct cpu *cpu, uint64_t value)

@@ -347,6 +347,8 @@ bool debugger_page_has_exec(const struct debugger *d, uint64_t linear)
     uint64_t page = linear & ~PAGE_OFFSET_MASK;
     size_t at;
 
+    if (d->inspection.by.what == INSPECT_EVERY)
+        return true;
     if (d->nexec == 0)
         return false;
     at = exec_lower_bound(d, page);

@@ -5,6 +5,7 @@
 
 #include <emu/debug.h>
 
+#include "inspect.h"
 #include "mmu_internal.h"
 
 struct debugger {
@@ -18,6 +19,7 @@ struct debugger {
     struct moment pass;         /* breakpoints of this moment do not stop */
     struct debug_hit hits[DEBUG_MAX_HITS];
     size_t nhits;
+    struct inspection inspection;
 };
 
 struct debugger *debugger_create(void); /* NULL: out of memory */
@@ -31,7 +33,7 @@ int debugger_refresh(struct machine *m);
 uint64_t debugger_rip(const struct cpu *cpu, const struct op *op);
 struct moment debugger_moment(const struct cpu *cpu, const struct op *op);
 
-/* Whether blocks of this linear page must look before each instruction. */
+/* Whether blocks of this linear page must look before each instruction: for a breakpoint, or the inspector. */
 bool debugger_page_has_exec(const struct debugger *d, uint64_t linear);
 /* Stops before the instruction at `linear` if it has a breakpoint. `op` NULL: the one at cpu->rip. */
 void debugger_check_exec(struct cpu *cpu, const struct op *op, uint64_t linear);

@@ -284,6 +284,11 @@ static bool recover(struct cpu *cpu, enum unwind_reason why, uint64_t end, enum 
         *exit = CPU_EXIT_EVENT;
         return false;
     }
+    /* A fetch that failed right behind an instruction: nobody has come past the moment between them. */
+    if (unlikely(cpu->inspecting != INSPECT_NOTHING) && cpu->op == NULL && inspect_in_engine(cpu)) {
+        *exit = CPU_EXIT_EVENT;
+        return false;
+    }
     debugger_forget_hits(cpu->debugger);
     if (cpu->icount == cpu->retired_mark)
         cpu->faults_in_a_row++;
@@ -355,6 +360,10 @@ enum cpu_exit cpu_run(struct cpu *cpu, uint64_t icount_end)
         }
         if (must_return(cpu, &exit))
             break;
+        if (unlikely(cpu->inspecting != INSPECT_NOTHING) && inspect_in_engine(cpu)) {
+            exit = CPU_EXIT_EVENT;
+            break;
+        }
         if (unlikely(cpu_must_step(cpu)))
             step(cpu, icount_end);
         else if (unlikely(cpu->pending != 0 && cpu->shadow_icount == cpu->icount))

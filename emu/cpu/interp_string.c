@@ -10,6 +10,7 @@
  * MOVS and STOS forwards, whole pages in RAM: done in one go as far as page, count and budget reach.
  */
 #include "dispatch.h"
+#include "inspect.h"
 #include "stack.h"
 #include "watch.h"
 
@@ -160,6 +161,12 @@ static const struct op *repeat_end(struct cpu *cpu, const struct op *op, bool fi
     LEAVE();
 }
 
+/* Whether the next iteration is to be begun by the engine's loop, where somebody looks at every moment. */
+static inline bool repeat_singly(const struct cpu *cpu)
+{
+    return unlikely(cpu->inspecting == INSPECT_EVERY);
+}
+
 /* Bytes from `linear` to the end of its page. */
 static inline uint64_t to_page_end(uint64_t linear)
 {
@@ -172,7 +179,7 @@ static uint64_t chunk_elements(struct cpu *cpu, const struct op *op, uint64_t li
 {
     uint64_t n = to_page_end(linear) >> op->opsize;
 
-    if ((cpu->rflags & RFLAGS_DF) || cpu->solo || op->addrsize == OPSIZE_16)
+    if ((cpu->rflags & RFLAGS_DF) || cpu->solo || op->addrsize == OPSIZE_16 || repeat_singly(cpu))
         return 0;
     if (mode_code_size(cpu->mode) != CODE_64 && !(cpu->mode & MODE_FLAT))
         return 0;
@@ -288,6 +295,8 @@ static uint64_t stos_chunk(struct cpu *cpu, const struct op *op, uint64_t limit)
                 n = 1;                                                                             \
             }                                                                                      \
             repeat_add(cpu, op, n);                                                                \
+            if (repeat_singly(cpu))                                                                \
+                return repeat_end(cpu, op, count_left(cpu, op) == 0);                              \
         }                                                                                          \
         return repeat_end(cpu, op, true);                                                          \
     }
@@ -303,6 +312,8 @@ REP_CHUNKED(stos)
                 return repeat_end(cpu, op, false);                                                 \
             name##_once(cpu, op);                                                                  \
             repeat_add(cpu, op, 1);                                                                \
+            if (repeat_singly(cpu))                                                                \
+                return repeat_end(cpu, op, count_left(cpu, op) == 0);                              \
         }                                                                                          \
         return repeat_end(cpu, op, true);                                                          \
     }
@@ -321,6 +332,8 @@ REP_PLAIN(lods)
             repeat_add(cpu, op, 1);                                                                \
             if (count_left(cpu, op) == 0 || flag_zf(cpu) != while_zf)                              \
                 return repeat_end(cpu, op, true);                                                  \
+            if (repeat_singly(cpu))                                                                \
+                return repeat_end(cpu, op, false);                                                 \
         }                                                                                          \
     }
 REP_COMPARING(cmps)

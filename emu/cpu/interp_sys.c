@@ -4,6 +4,7 @@
  * (Intel SDM vol. 2; vol. 3, chapters 2, 5 and 17; vol. 1, 19.5 for I/O permission).
  */
 #include "dispatch.h"
+#include "inspect.h"
 #include "stack.h"
 #include "system.h"
 #include "watch.h"
@@ -167,7 +168,10 @@ static void control_write(struct cpu *cpu, const struct op *op, unsigned n, uint
 {
     switch (n) {
     case 0: cr0_write(cpu, value); break;
-    case 2: cpu->cr2 = value; break;
+    case 2:
+        cpu->cr2 = value;
+        inspect_control_changed(cpu);
+        break;
     case 3: cr3_write(cpu, value); break;
     case 4: cr4_write(cpu, value); break;
     default:

@@ -162,6 +162,11 @@ static uint64_t read_number(const struct cpu *cpu, unsigned id)
     }
 }
 
+uint64_t cpu_register_value(const struct cpu *cpu, unsigned id)
+{
+    return id < 16 ? cpu->regs[general[id]] : read_number(cpu, id);
+}
+
 static const struct f80 *x87_register(const struct cpu *cpu, unsigned id)
 {
     return &cpu->fpu.st[(cpu->fpu.top + (id - REG_ID_ST0)) & 7];

@@ -4,6 +4,7 @@
  * linear addresses of everything but flat 64-bit operands.
  */
 #include "exception.h"
+#include "inspect.h"
 
 /* --- descriptors --- */
 
@@ -314,4 +315,5 @@ void cpu_update_mode(struct cpu *cpu)
     cpu->view = current_view(cpu);
     cpu->tlb = cpu->tlbs[align ? (unsigned)MMU_VIEWS : cpu->view];
     cpu->jump_key = (cpu->jump_key & ~0xffULL) | cpu->mode;
+    inspect_control_changed(cpu);
 }

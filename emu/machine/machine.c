@@ -395,11 +395,12 @@ enum machine_stop machine_run_to(struct machine *m, struct moment until)
     struct cpu *cpu = &m->cpus[0];
 
     debugger_forget_hits(m->debugger);
+    m->debugger->inspection.stop = false;
     debugger_refresh(m); /* without memory for it, breakpoints stay as they were */
     for (;;) {
         clock_run_due(&m->clock);
         take_inputs(m);
-        if (m->debugger->nhits > 0)
+        if (m->debugger->nhits > 0 || m->debugger->inspection.stop)
             return STOP_DEBUG; /* a stop that was asked for as well is for the next run */
         if (m->stop_request != STOP_ICOUNT)
             return stop_reason(m);
@@ -407,6 +408,8 @@ enum machine_stop machine_run_to(struct machine *m, struct moment until)
             return STOP_TRIPLE_FAULT;
         if (!moment_before(machine_moment(m), until))
             return STOP_ICOUNT;
+        if (unlikely(cpu->inspecting != INSPECT_NOTHING) && inspect_in_machine(m))
+            return STOP_DEBUG;
         if (cpu_interrupt_ready(cpu) && !is_second_boundary(m))
             perturb_interrupt(m);
         if (cpu_wants_interrupt(cpu)) {

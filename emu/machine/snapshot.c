@@ -116,6 +116,7 @@ int machine_snapshot_load(struct machine *m, const uint8_t *in, size_t len)
     ram_count_rom(&m->ram, m->resets == 0);
     m->stop_request = STOP_ICOUNT;
     debugger_forget_hits(m->debugger);
+    inspect_forget(m);
     return in == NULL ? -1 : 0;
 }
 

@@ -237,6 +237,7 @@ struct cpu {
     bool solo;             /* the current instruction is alone in its block */
     bool watch_pages;      /* DR7 or a debugger watches data: see cpu_page_watch() */
     bool exit_request;     /* leave the engine at the end of this block */
+    uint8_t inspecting;    /* enum machine_inspection */
     uint8_t exc_vector;    /* exception being raised (between raise and delivery) */
     bool exc_has_error;
     bool tf_armed;         /* TF was set when the current instruction began */

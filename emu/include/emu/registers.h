@@ -83,6 +83,8 @@ int cpu_register_find(const char *name);
 
 /* Writes info->bytes bytes. */
 void cpu_register_read(const struct cpu *cpu, unsigned id, uint8_t *out);
+/* The number in a register of at most 8 bytes; of a wider one 0. */
+uint64_t cpu_register_value(const struct cpu *cpu, unsigned id);
 /*
  * Gives a register a value, without the checks that an instruction would make; what cannot be set reads
  * as before. Segment selectors take base, limit and rights along, from their descriptor where there
