@@ -251,6 +251,17 @@ static uint32_t resolve(const struct btf *b, uint32_t id)
     return is_name_for_another(kind_of(b, id)) || id >= b->count ? 0 : id;
 }
 
+/* Whether const is among what resolve() passes by. */
+static bool is_const(const struct btf *b, uint32_t id)
+{
+    for (unsigned i = 0; i < MAX_CHAIN && is_name_for_another(kind_of(b, id)); i++) {
+        if (kind_of(b, id) == KIND_CONST)
+            return true;
+        id = word(b, id, 2);
+    }
+    return false;
+}
+
 static struct btf_value pointer_to(const struct btf *b, uint32_t id)
 {
     uint32_t to = resolve(b, id);
@@ -258,7 +269,8 @@ static struct btf_value pointer_to(const struct btf *b, uint32_t id)
     if (kind_of(b, to) == KIND_FUNC_PROTO)
         return (struct btf_value){.form = BTF_FUNCTION};
     /* char has no flag of its own in what compilers write: it is called so. */
-    if (kind_of(b, to) == KIND_INT && word(b, to, 2) == 1 && strcmp(name_of(b, to), "char") == 0)
+    if (kind_of(b, to) == KIND_INT && word(b, to, 2) == 1 && strcmp(name_of(b, to), "char") == 0 &&
+        is_const(b, id))
         return (struct btf_value){.form = BTF_STRING};
     return (struct btf_value){.form = BTF_POINTER};
 }

@@ -152,7 +152,7 @@ static struct btf *parse(void)
 static void a_function_has_its_parameters(void **state)
 {
     static const struct btf_value want[] = {
-        {BTF_SIGNED, 4, "fd"}, {BTF_STRING, 0, "buf"},    {BTF_UNSIGNED, 8, "n"},
+        {BTF_SIGNED, 4, "fd"}, {BTF_POINTER, 0, "buf"},   {BTF_UNSIGNED, 8, "n"},
         {BTF_BOOL, 1, "wait"}, {BTF_FUNCTION, 0, "done"}, {BTF_POINTER, 0, "t"},
     };
     struct btf *b = parse();

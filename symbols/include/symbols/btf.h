@@ -31,7 +31,7 @@ enum btf_form {
     BTF_UNSIGNED, /* also enumerations, which are numbers here */
     BTF_BOOL,
     BTF_POINTER,
-    BTF_STRING,   /* pointer to char */
+    BTF_STRING,   /* pointer to const char */
     BTF_FUNCTION, /* pointer to a function */
     BTF_OTHER,    /* a struct or union by value, a floating point number */
 };
