@@ -290,14 +290,9 @@ static int verdict(const struct tracer *t, struct timeline *line, enum timeline_
 
 static int set_points(struct timeline *line, const struct functions *f)
 {
-    size_t n = functions_count(f);
-    struct debug_point *points = calloc(n, sizeof(*points));
-    int rc = -1;
+    struct debug_point *points = calloc(functions_points(f, NULL), sizeof(*points));
+    int rc = points == NULL ? -1 : timeline_set_points(line, points, functions_points(f, points));
 
-    for (size_t i = 0; points != NULL && i < n; i++)
-        points[i] = (struct debug_point){.kind = DEBUG_EXEC, .address = functions_address(f, i), .length = 1};
-    if (points != NULL)
-        rc = timeline_set_points(line, points, n);
     free(points);
     return rc;
 }
@@ -314,13 +309,12 @@ static int run(struct tracer *t, struct timeline *line)
     enum timeline_status status;
 
     if (t->functions != NULL) {
-        if (set_points(line, t->functions) != 0) {
-            t->failed = true;
-            return verdict(t, line, TIMELINE_ERROR);
-        }
-        timeline_set_accept(line, on_hit, t);
         functions_hit(t, linear_rip(t->cpu)); /* breakpoints where a run begins do not count */
+        t->failed = t->failed || set_points(line, t->functions) != 0;
+        timeline_set_accept(line, on_hit, t);
     }
+    if (t->failed)
+        return verdict(t, line, TIMELINE_ERROR);
     machine_watch(t->m, &(struct machine_watcher){.kinds = kinds_of(o), .event = on_event, .opaque = t});
     status = timeline_run_forward(line, (struct moment){.icount = o->to});
     machine_watch(t->m, NULL);

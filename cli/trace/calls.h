@@ -46,7 +46,6 @@ struct frame {
     uint64_t slot;     /* where the return address lies: linear */
     uint64_t pushed;   /* what lies there, */
     uint64_t ret;      /* as a linear address */
-    uint64_t stack;    /* number of the stack that it is on */
     unsigned word;     /* bytes of a word on it */
     unsigned cpl, depth;
 };

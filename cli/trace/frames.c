@@ -26,9 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <Zydis/Zydis.h>
-
 #include "../numbers.h"
+#include "branches.h"
 #include "values.h"
 
 #define MAX_STACK_KERNEL (64u << 10)
@@ -36,8 +35,6 @@
 #define MAX_POPPED       256u  /* bytes of arguments that a 32-bit function may pop as it returns */
 #define SWEEP_AT_FIRST   256u
 #define MAX_BORDERS      64u
-#define MAX_CALL         8u    /* bytes of a CALL */
-#define MAX_CODE         (64u << 10) /* of a function that is looked at */
 
 struct frames {
     struct frame *list; /* the oldest first */
@@ -106,6 +103,77 @@ static bool is_intact(const struct tracer *t, const struct frame *frame)
     return read_slot(t->cpu, frame->slot, frame->word, &value) && value == frame->pushed;
 }
 
+/* --- stacks --- */
+
+static uint64_t max_stack(unsigned cpl)
+{
+    return cpl == 3 ? MAX_STACK_USER : MAX_STACK_KERNEL;
+}
+
+static bool border_between(const struct frames *f, uint64_t low, uint64_t high)
+{
+    for (size_t i = 0; i < f->nborders; i++)
+        if (low <= f->borders[i] && f->borders[i] < high)
+            return true;
+    return false;
+}
+
+static bool mapped_between(const struct cpu *cpu, uint64_t low, uint64_t high)
+{
+    for (uint64_t page = low | 0xfff; page < high; page += 0x1000)
+        if (cpu_peek_translate(cpu, page + 1) == UINT64_MAX)
+            return false;
+    return true;
+}
+
+/* The nearest call above `slot` on the same stack; SIZE_MAX: none. */
+static size_t find_parent(const struct tracer *t, const struct frames *f, uint64_t slot)
+{
+    size_t best = SIZE_MAX;
+    uint64_t nearest = slot + max_stack(t->cpu->cpl);
+
+    for (size_t i = 0; i < f->n; i++) {
+        const struct frame *a = &f->list[i];
+
+        if (a->slot <= slot || a->slot > nearest || !same_space(t, a) || !is_intact(t, a))
+            continue;
+        if (best != SIZE_MAX && a->slot == nearest && a->depth < f->list[best].depth)
+            continue;
+        best = i;
+        nearest = a->slot;
+    }
+    if (best == SIZE_MAX || border_between(f, slot, nearest) || !mapped_between(t->cpu, slot, nearest))
+        return SIZE_MAX;
+    return best;
+}
+
+/* Code runs with its stack at `top`: calls below that wait are on another one. */
+static void learn_border(const struct tracer *t, struct frames *f, uint64_t top)
+{
+    uint64_t highest = 0;
+
+    for (size_t i = 0; i < f->n; i++) {
+        const struct frame *a = &f->list[i];
+
+        if (a->slot < top && top - a->slot <= max_stack(a->cpl) && a->slot > highest && same_space(t, a) &&
+            is_intact(t, a))
+            highest = a->slot;
+    }
+    if (highest == 0 || border_between(f, highest, top) || !mapped_between(t->cpu, highest, top))
+        return;
+    if (f->nborders == MAX_BORDERS)
+        memmove(f->borders, f->borders + 1, --f->nborders * sizeof(f->borders[0]));
+    f->borders[f->nborders++] = highest;
+}
+
+/* What was taken for the call of another stack will never return: there may be no such stack. */
+static void forget_border(struct frames *f, uint64_t slot)
+{
+    for (size_t i = f->nborders; i-- > 0;)
+        if (f->borders[i] == slot)
+            f->borders[i] = f->borders[--f->nborders];
+}
+
 /* --- how calls end --- */
 
 static void print_end(struct tracer *t, const struct frame *frame, const char *type, const struct text *how,
@@ -166,6 +234,7 @@ static void print_no_return(struct tracer *t, const struct frame *frame, const c
 static void give_up(struct tracer *t, struct frames *f, size_t i)
 {
     print_no_return(t, &f->list[i], "lost");
+    forget_border(f, f->list[i].slot);
     forget(f, i);
 }
 
@@ -182,108 +251,20 @@ static void sweep(struct tracer *t, struct frames *f)
 
 /* --- the place of a new call --- */
 
-static void init_decoder(const struct cpu *cpu, ZydisDecoder *decoder)
-{
-    switch (cpu_code_size(cpu)) {
-    case CODE_64: ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64); break;
-    case CODE_32: ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32); break;
-    default: ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16); break;
-    }
-}
-
-/* A decoded branch: how long, of which kind, and where it leads if its code says so. */
-struct branch {
-    size_t len;  /* 0: no instruction */
-    bool call, jump, direct;
-    uint64_t to; /* cut to the width of the code's addresses */
-};
-
-static struct branch decode(const ZydisDecoder *decoder, const uint8_t *code, size_t len, uint64_t at)
-{
-    ZydisDecodedInstruction insn;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    struct branch b = {0};
-    ZyanU64 to = 0;
-
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, code, len, &insn, operands)))
-        return b;
-    b.len = insn.length;
-    b.call = insn.meta.category == ZYDIS_CATEGORY_CALL;
-    b.jump = insn.meta.category == ZYDIS_CATEGORY_COND_BR || insn.meta.category == ZYDIS_CATEGORY_UNCOND_BR;
-    b.direct = (b.call || b.jump) && operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
-               ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&insn, &operands[0], at, &to));
-    b.to = to;
-    return b;
-}
-
-static bool leads_to(const struct cpu *cpu, const struct branch *b, uint64_t target)
-{
-    uint64_t difference = b->to ^ target;
-
-    switch (cpu_code_size(cpu)) {
-    case CODE_64: return b->direct && difference == 0;
-    case CODE_32: return b->direct && (uint32_t)difference == 0;
-    default: return b->direct && (uint16_t)difference == 0;
-    }
-}
-
-/* The CALL before `ret`. False: there is none. */
-static bool find_call(const struct cpu *cpu, uint64_t ret, struct branch *call)
-{
-    uint8_t code[MAX_CALL];
-    ZydisDecoder decoder;
-
-    init_decoder(cpu, &decoder);
-    for (size_t len = 2; len <= MAX_CALL; len++) {
-        if (cpu_peek(cpu, ret - len, code, len) != len)
-            return false;
-        *call = decode(&decoder, code, len, ret - len);
-        if (call->len == len && call->call)
-            return true;
-    }
-    return false;
-}
-
-static enum loops find_loop(const struct cpu *cpu, const struct function *function)
-{
-    size_t size = function->size != 0 && function->size < MAX_CODE ? (size_t)function->size : 4096, len;
-    uint8_t *code = malloc(size);
-    enum loops answer = LOOPS_NO;
-    ZydisDecoder decoder;
-    struct branch b;
-
-    if (code == NULL)
-        return LOOPS_NO;
-    len = cpu_peek(cpu, function->address, code, size);
-    init_decoder(cpu, &decoder);
-    for (size_t at = 0; at < len && answer == LOOPS_NO; at += b.len) {
-        b = decode(&decoder, code + at, len - at, function->address + at);
-        if (b.jump && leads_to(cpu, &b, function->address))
-            answer = LOOPS_YES;
-        if (b.len == 0)
-            break;
-    }
-    free(code);
-    return answer;
-}
-
 /* What a waiting call whose return address lies where the new one's does has become. */
 enum relation { RELATION_GONE, RELATION_TAIL, RELATION_LOOP };
 
 static enum relation relation_of(const struct tracer *t, const struct frame *old, const struct frame *new,
                                  struct function *function)
 {
-    struct branch call;
-
     if (old->ret != new->ret || new->entered == BY_EVENT)
         return RELATION_GONE;
     if (old->function == function) {
         if (function->loops == LOOPS_UNKNOWN)
-            function->loops = find_loop(t->cpu, function);
+            function->loops = leads_to_itself(t->cpu, function->address, function->size) ? LOOPS_YES : LOOPS_NO;
         return function->loops == LOOPS_YES ? RELATION_LOOP : RELATION_GONE;
     }
-    return find_call(t->cpu, new->ret, &call) && leads_to(t->cpu, &call, function->address) ? RELATION_GONE
-                                                                                            : RELATION_TAIL;
+    return is_called_before(t->cpu, new->ret, function->address) ? RELATION_GONE : RELATION_TAIL;
 }
 
 /* Looks at the calls whose return address lies in the same place, the latest first. The index of that which
@@ -309,67 +290,6 @@ static size_t settle_slot(struct tracer *t, struct frames *f, const struct frame
     return tail;
 }
 
-/* --- stacks --- */
-
-static uint64_t max_stack(unsigned cpl)
-{
-    return cpl == 3 ? MAX_STACK_USER : MAX_STACK_KERNEL;
-}
-
-static bool border_between(const struct frames *f, uint64_t low, uint64_t high)
-{
-    for (size_t i = 0; i < f->nborders; i++)
-        if (low <= f->borders[i] && f->borders[i] < high)
-            return true;
-    return false;
-}
-
-static bool mapped_between(const struct cpu *cpu, uint64_t low, uint64_t high)
-{
-    for (uint64_t page = low | 0xfff; page < high; page += 0x1000)
-        if (cpu_peek_translate(cpu, page + 1) == UINT64_MAX)
-            return false;
-    return true;
-}
-
-/* The nearest call above `slot` on the same stack; SIZE_MAX: none. */
-static size_t find_parent(const struct tracer *t, const struct frames *f, uint64_t slot)
-{
-    size_t best = SIZE_MAX;
-    uint64_t nearest = slot + max_stack(t->cpu->cpl);
-
-    for (size_t i = 0; i < f->n; i++) {
-        const struct frame *a = &f->list[i];
-
-        if (a->slot <= slot || a->slot > nearest || !same_space(t, a) || !is_intact(t, a))
-            continue;
-        if (best != SIZE_MAX && a->slot == nearest && a->depth < f->list[best].depth)
-            continue;
-        best = i;
-        nearest = a->slot;
-    }
-    if (best == SIZE_MAX || border_between(f, slot, nearest) || !mapped_between(t->cpu, slot, nearest))
-        return SIZE_MAX;
-    return best;
-}
-
-/* Code of the stack `stack` runs at `slot`: calls below that wait are on another one. */
-static void learn_border(const struct tracer *t, struct frames *f, uint64_t stack, uint64_t slot)
-{
-    uint64_t highest = 0;
-
-    for (size_t i = 0; i < f->n; i++)
-        if (f->list[i].stack == stack && f->list[i].slot < slot && same_space(t, &f->list[i]) &&
-            is_intact(t, &f->list[i]) && f->list[i].slot > highest)
-            highest = f->list[i].slot;
-    if (highest == 0 || f->nborders == MAX_BORDERS || border_between(f, highest, slot))
-        return;
-    f->borders[f->nborders++] = highest;
-    for (size_t i = 0; i < f->n; i++)
-        if (f->list[i].stack == stack && f->list[i].slot <= highest)
-            f->list[i].stack = f->list[i].id;
-}
-
 /* --- entries and returns --- */
 
 static bool append(struct tracer *t, struct frames *f, const struct frame *new)
@@ -391,11 +311,9 @@ static bool append(struct tracer *t, struct frames *f, const struct frame *new)
 
 static enum entered how_entered(const struct tracer *t, const struct frame *new, const struct origin *origin)
 {
-    struct branch call;
-
     if (moment_equal(machine_moment(t->m), origin->entered))
         return BY_EVENT;
-    return new->ret != 0 && find_call(t->cpu, new->ret, &call) ? BY_CALL : BY_JUMP;
+    return new->ret != 0 && is_call_before(t->cpu, new->ret) ? BY_CALL : BY_JUMP;
 }
 
 bool frames_enter(struct tracer *t, struct frames *f, struct function *function, const struct origin *origin,
@@ -423,10 +341,8 @@ bool frames_enter(struct tracer *t, struct frames *f, struct function *function,
     if (parent == SIZE_MAX)
         parent = find_parent(t, f, frame->slot);
     frame->id = next_id(t);
-    frame->stack = parent == SIZE_MAX ? frame->id : f->list[parent].stack;
     frame->depth = parent == SIZE_MAX ? 0 : f->list[parent].depth + 1;
-    if (parent != SIZE_MAX)
-        learn_border(t, f, frame->stack, frame->slot);
+    learn_border(t, f, frame->slot);
     return frame->entered == BY_JUMP || append(t, f, frame);
 }
 
@@ -442,6 +358,8 @@ void frames_return(struct tracer *t, struct frames *f, uint64_t linear)
 {
     uint64_t top = stack_top(t->cpu), slot = 0;
 
+    if (f->n == 0)
+        return;
     for (size_t i = 0; i < f->n; i++)
         if (returns_now(t, &f->list[i], linear, top) && f->list[i].slot > slot)
             slot = f->list[i].slot;
@@ -451,6 +369,7 @@ void frames_return(struct tracer *t, struct frames *f, uint64_t linear)
         print_return(t, &f->list[i], t->m->clock.icount);
         forget(f, i);
     }
+    learn_border(t, f, top);
 }
 
 void frames_far_return(struct tracer *t, struct frames *f, uint64_t rip, uint64_t icount)

@@ -231,14 +231,18 @@ void functions_destroy(struct functions *f)
     free(f);
 }
 
-size_t functions_count(const struct functions *f)
+size_t functions_points(const struct functions *f, struct debug_point *out)
 {
-    return f->n;
-}
+    size_t n = 0;
 
-uint64_t functions_address(const struct functions *f, size_t n)
-{
-    return f->list[n].address;
+    if (out == NULL)
+        return f->n + f->nsites;
+    for (size_t i = 0; i < f->n; i++)
+        out[n++] = (struct debug_point){.kind = DEBUG_EXEC, .address = f->list[i].address, .length = 1};
+    for (size_t i = 0; i < f->sites_size; i++)
+        if (f->sites[i] != 0)
+            out[n++] = (struct debug_point){.kind = DEBUG_EXEC, .address = f->sites[i], .length = 1};
+    return n;
 }
 
 static struct function *find(const struct functions *f, uint64_t address)

@@ -22,7 +22,6 @@
 #include <emu/machine.h>
 #include <emu/watch.h>
 
-struct debug_hit;
 struct functions;
 struct guest_symbols;
 struct syscalls;
@@ -145,8 +144,8 @@ void json_end(struct tracer *t);
 
 int functions_create(struct tracer *t, char *err, size_t errlen); /* 0, or -1 with one line */
 void functions_destroy(struct functions *f);
-size_t functions_count(const struct functions *f);
-uint64_t functions_address(const struct functions *f, size_t n);
+/* Breakpoints for the run: how many, and in `out` (NULL: only how many). */
+size_t functions_points(const struct functions *f, struct debug_point *out);
 /* The machine stands before an instruction that has a breakpoint. */
 void functions_hit(struct tracer *t, uint64_t linear);
 void functions_event(struct tracer *t, const struct watch_event *ev);
