@@ -24,7 +24,7 @@
 
 #include "console_term.h"
 #include "guest_symbols.h"
-#include "numbers.h"
+#include "moments.h"
 #include "progress.h"
 #include "sandbox.h"
 #include "trace/trace.h"
@@ -40,30 +40,6 @@ static int bad_usage(const char *what, const char *arg)
 }
 
 /* --- options --- */
-
-/* "A,B", "A:B" or "A..B"; either may be left out. */
-static bool parse_between(const char *text, uint64_t *from, uint64_t *to)
-{
-    char copy[128], *at, *end;
-
-    if (strlen(text) >= sizeof(copy))
-        return false;
-    strcpy(copy, text);
-    at = strstr(copy, "..");
-    end = at == NULL ? NULL : at + 2;
-    if (at == NULL && (at = strchr(copy, ':')) == NULL) {
-        at = strchr(copy, ',');
-        if (at != NULL && strchr(at + 1, ',') != NULL)
-            return false; /* 1,000,2,000 could be anything */
-    }
-    if (at == NULL)
-        return false;
-    end = end == NULL ? at + 1 : end;
-    *at = '\0';
-    *from = 0;
-    *to = UINT64_MAX;
-    return (*copy == '\0' || number_parse(copy, from)) && (*end == '\0' || number_parse(end, to)) && *from <= *to;
-}
 
 static bool parse_hex(const char *text, char **end, uint64_t *value)
 {
@@ -135,9 +111,8 @@ static int parse_valued(struct trace_options *o, const char *arg, const char *va
     if (is_option(arg, "functions")) {
         o->functions = value;
     } else if (is_option(arg, "between")) {
-        if (!parse_between(value, &o->from, &o->to))
-            return bad_usage("--between takes two numbers of instructions, as 1000,2000 or 1,000..2,000, not ",
-                             value), -1;
+        if (!moment_parse_range(value, &o->from, &o->to))
+            return bad_usage("--between takes A,B or A..B with A before B, not ", value), -1;
     } else if (is_option(arg, "cr3")) {
         char *end;
 
@@ -180,7 +155,7 @@ static int parse_option(struct trace_options *o, int argc, char **argv, int *i)
 
 static int parse_args(struct trace_options *o, int argc, char **argv)
 {
-    *o = (struct trace_options){.to = UINT64_MAX};
+    *o = (struct trace_options){.to = timeline_end_moment()};
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] == '-' && argv[i][1] != '\0') {
             int status = parse_option(o, argc, argv, &i);
@@ -316,7 +291,7 @@ static int run(struct tracer *t, struct timeline *line)
     if (t->failed)
         return verdict(t, line, TIMELINE_ERROR);
     machine_watch(t->m, &(struct machine_watcher){.kinds = kinds_of(o), .event = on_event, .opaque = t});
-    status = timeline_run_forward(line, (struct moment){.icount = o->to});
+    status = timeline_run_forward(line, o->to);
     machine_watch(t->m, NULL);
     progress_end();
     if (t->functions != NULL)
@@ -337,11 +312,12 @@ static void warn(void *opaque, const char *text)
 static enum timeline_status look_for_symbols(struct tracer *t, struct timeline *line)
 {
     enum timeline_status status = TIMELINE_THERE;
-    uint64_t offset, until = timeline_is_indexed(line) ? UINT64_MAX : t->options->to;
+    struct moment until = timeline_is_indexed(line) ? timeline_end_moment() : t->options->to;
+    uint64_t offset;
 
     guest_symbols_look(t->symbols, t->m, warn, NULL); /* a kernel that is an ELF file */
     if (guest_symbols_table(t->symbols, &offset) == NULL) {
-        status = timeline_seek(line, (struct moment){.icount = until});
+        status = timeline_seek(line, until);
         progress_end();
         guest_symbols_look(t->symbols, t->m, warn, NULL);
     }
@@ -386,11 +362,11 @@ static int trace(struct tracer *t, struct timeline *line)
     if (is_there(status) && (code = create_parts(t)) != EXIT_DONE)
         return code;
     if (is_there(status))
-        status = timeline_seek(line, (struct moment){.icount = o->from});
+        status = timeline_seek(line, o->from);
     progress_end();
     if (!is_there(status))
         return verdict(t, line, status);
-    if (t->m->clock.icount < o->from && timeline_length(line, &length)) {
+    if (t->m->clock.icount < o->from.icount && timeline_length(line, &length)) {
         cli_error("trace: --between begins behind the end of the recording, which has %" PRIu64 " instructions",
                   length);
         return EXIT_USAGE;
@@ -406,7 +382,7 @@ static int open_and_trace(const struct trace_options *o, struct guest_symbols *s
 {
     struct tracer t = {.options = o, .symbols = symbols};
     struct timeline_options how = {.struct_size = sizeof(how),
-                                   .no_checkpoints = o->from == 0,
+                                   .no_checkpoints = o->from.icount == 0,
                                    .interrupted = interrupted,
                                    .progress = show_progress,
                                    .opaque = &t};

@@ -18,7 +18,8 @@
  * but a distance (MAX_STACK) and pages that are not mapped separate them at first; when code above a call
  * runs while that call waits, they must be on two stacks, and a border between them is noted.
  *
- * In user mode all this is in an address space of its own.
+ * In user mode all this is in an address space of its own. Of a Linux guest the task is known too: another one that
+ * comes to that address, with a stack that was given to it after the first had ended, does not return from its call.
  */
 #include "calls.h"
 
@@ -95,6 +96,12 @@ static bool same_space(const struct tracer *t, const struct frame *frame)
            (frame->cpl != 3 || frame->at.who.cr3 == (t->cpu->cr3 & ~(uint64_t)0xfff));
 }
 
+/* Of a Linux guest it is known that another task runs: then this one's stack is another, or was its before. */
+static bool is_of_other_task(const struct frame *frame, const struct process *who)
+{
+    return frame->at.who.task != 0 && who->task != 0 && frame->at.who.task != who->task;
+}
+
 /* Its return address is still where it was. */
 static bool is_intact(const struct tracer *t, const struct frame *frame)
 {
@@ -127,15 +134,16 @@ static bool mapped_between(const struct cpu *cpu, uint64_t low, uint64_t high)
 }
 
 /* The nearest call above `slot` on the same stack; SIZE_MAX: none. */
-static size_t find_parent(const struct tracer *t, const struct frames *f, uint64_t slot)
+static size_t find_parent(const struct tracer *t, const struct frames *f, const struct frame *new)
 {
     size_t best = SIZE_MAX;
-    uint64_t nearest = slot + max_stack(t->cpu->cpl);
+    uint64_t slot = new->slot, nearest = slot + max_stack(t->cpu->cpl);
 
     for (size_t i = 0; i < f->n; i++) {
         const struct frame *a = &f->list[i];
 
-        if (a->slot <= slot || a->slot > nearest || !same_space(t, a) || !is_intact(t, a))
+        if (a->slot <= slot || a->slot > nearest || !same_space(t, a) ||
+            is_of_other_task(a, &new->at.who) || !is_intact(t, a))
             continue;
         if (best != SIZE_MAX && a->slot == nearest && a->depth < f->list[best].depth)
             continue;
@@ -152,6 +160,8 @@ static void learn_border(const struct tracer *t, struct frames *f, uint64_t top)
 {
     uint64_t highest = 0;
 
+    if (t->tasks.known)
+        return; /* tasks tell stacks apart */
     for (size_t i = 0; i < f->n; i++) {
         const struct frame *a = &f->list[i];
 
@@ -257,7 +267,7 @@ enum relation { RELATION_GONE, RELATION_TAIL, RELATION_LOOP };
 static enum relation relation_of(const struct tracer *t, const struct frame *old, const struct frame *new,
                                  struct function *function)
 {
-    if (old->ret != new->ret || new->entered == BY_EVENT)
+    if (old->ret != new->ret || new->entered == BY_EVENT || is_of_other_task(old, &new->at.who))
         return RELATION_GONE;
     if (old->function == function) {
         if (function->loops == LOOPS_UNKNOWN)
@@ -339,32 +349,36 @@ bool frames_enter(struct tracer *t, struct frames *f, struct function *function,
     if (parent != SIZE_MAX && frame->entered == BY_CALL)
         frame->entered = BY_TAIL;
     if (parent == SIZE_MAX)
-        parent = find_parent(t, f, frame->slot);
+        parent = find_parent(t, f, frame);
     frame->id = next_id(t);
     frame->depth = parent == SIZE_MAX ? 0 : f->list[parent].depth + 1;
     learn_border(t, f, frame->slot);
     return frame->entered == BY_JUMP || append(t, f, frame);
 }
 
-static bool returns_now(const struct tracer *t, const struct frame *frame, uint64_t linear, uint64_t top)
+static bool returns_now(const struct tracer *t, const struct frame *frame, uint64_t linear, uint64_t top,
+                        const struct process *who)
 {
     uint64_t popped = top - frame->slot - frame->word;
 
     return frame->ret == linear && frame->entered != BY_EVENT && same_space(t, frame) &&
+           !is_of_other_task(frame, who) &&
            (frame->word == 8 ? popped == 0 : popped <= MAX_POPPED);
 }
 
 void frames_return(struct tracer *t, struct frames *f, uint64_t linear)
 {
     uint64_t top = stack_top(t->cpu), slot = 0;
+    struct process who;
 
     if (f->n == 0)
         return;
+    who = process_now(t);
     for (size_t i = 0; i < f->n; i++)
-        if (returns_now(t, &f->list[i], linear, top) && f->list[i].slot > slot)
+        if (returns_now(t, &f->list[i], linear, top, &who) && f->list[i].slot > slot)
             slot = f->list[i].slot;
     for (size_t i = f->n; slot != 0 && i-- > 0;) {
-        if (f->list[i].slot != slot || !returns_now(t, &f->list[i], linear, top))
+        if (f->list[i].slot != slot || !returns_now(t, &f->list[i], linear, top, &who))
             continue;
         print_return(t, &f->list[i], t->m->clock.icount);
         forget(f, i);

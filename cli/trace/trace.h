@@ -40,7 +40,7 @@ struct trace_options {
     bool syscalls, io, irqs, page_faults, exceptions, msrs, crs;
     struct address_range io_ranges[TRACE_MAX_RANGES];
     size_t io_nranges; /* 0: all */
-    uint64_t from, to; /* icounts; to: UINT64_MAX is the end */
+    struct moment from, to;
     bool have_cr3;
     uint64_t cr3;
     bool json, no_symbols, no_sandbox;
