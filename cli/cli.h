@@ -26,6 +26,7 @@ int cmd_index(int argc, char **argv);
 int cmd_find(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_minimize(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_diff(int argc, char **argv);

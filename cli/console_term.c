@@ -115,6 +115,11 @@ int term_take_signals(void)
     return 0;
 }
 
+void term_let_pipes_kill(void)
+{
+    handle(SIGPIPE, SIG_DFL, 0);
+}
+
 void term_restore_signals(void)
 {
     for (size_t i = 0; i < COUNT(stop_signals); i++)

@@ -13,6 +13,8 @@
  * writes fail instead. Signals of a crash restore the terminal first. 0, or -1 with errno.
  */
 int term_take_signals(void);
+/* SIGPIPE kills again: for listings, which are worth nothing when nobody reads on. */
+void term_let_pipes_kill(void);
 void term_restore_signals(void);
 
 /* A signal has asked to stop. Costs one load. */

@@ -17,6 +17,7 @@
 
 #include <emu/cpu.h>
 #include <emu/machine.h>
+#include <symbols/btf.h>
 #include <symbols/elf_file.h>
 #include <symbols/elf_image.h>
 #include <symbols/kallsyms.h>
@@ -45,6 +46,8 @@ struct guest_symbols {
     struct symbol_table *guest;
     uint8_t *made;                 /* an ELF file of them */
     size_t made_len;
+    struct btf *types;
+    bool types_looked;
     uint64_t seen_lstar, seen_idt; /* at the last look that found nothing */
     /* its modules, where their files are at hand */
     char *libraries;
@@ -118,6 +121,7 @@ void guest_symbols_destroy(struct guest_symbols *g)
         return;
     symbol_table_destroy(g->linked);
     symbol_table_destroy(g->guest);
+    btf_destroy(g->types);
     symbol_table_destroy(g->image_symbols);
     elf_file_close(g->vmlinux);
     if (g->vmlinux_data != NULL)
@@ -340,8 +344,7 @@ const uint8_t *guest_symbols_file(const struct guest_symbols *g, const char *pat
     return NULL;
 }
 
-/* The table that names run addresses, and how far it is off. */
-static const struct symbol_table *best_table(const struct guest_symbols *g, uint64_t *offset)
+const struct symbol_table *guest_symbols_table(const struct guest_symbols *g, uint64_t *offset)
 {
     *offset = 0;
     if (g->image_symbols != NULL)
@@ -355,7 +358,7 @@ static const struct symbol_table *best_table(const struct guest_symbols *g, uint
 bool guest_symbols_describe(const struct guest_symbols *g, uint64_t address, char *out, size_t len)
 {
     uint64_t offset;
-    const struct symbol_table *table = best_table(g, &offset);
+    const struct symbol_table *table = guest_symbols_table(g, &offset);
 
     if (table == NULL || symbol_table_by_address(table, address - offset) == NULL)
         return false;
@@ -363,10 +366,27 @@ bool guest_symbols_describe(const struct guest_symbols *g, uint64_t address, cha
     return true;
 }
 
+bool guest_symbols_of_linux(const struct guest_symbols *g)
+{
+    return g->image_symbols == NULL && g->guest != NULL;
+}
+
+const struct btf *guest_symbols_types(struct guest_symbols *g, const struct machine *m)
+{
+    struct symbols_memory mem = {.read = peek, .user = (void *)&m->cpus[0]};
+    char err[256];
+
+    if (!g->types_looked && guest_symbols_of_linux(g) &&
+        btf_read(&mem, g->guest, &g->types, err, sizeof(err)) != SYMBOLS_OK)
+        g->types = NULL;
+    g->types_looked = g->types_looked || guest_symbols_of_linux(g);
+    return g->types;
+}
+
 bool guest_symbols_find(const struct guest_symbols *g, const char *name, uint64_t *address)
 {
     uint64_t offset;
-    const struct symbol_table *table = best_table(g, &offset);
+    const struct symbol_table *table = guest_symbols_table(g, &offset);
 
     if (table == NULL || !symbol_table_address(table, name, address))
         return false;

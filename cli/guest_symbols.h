@@ -15,8 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct btf;
 struct guest_symbols;
 struct machine;
+struct symbol_table;
 
 /* The name under which the client may read the symbols made from the guest's own tables. */
 #define GUEST_SYMBOLS_FILE "/deja/guest-symbols"
@@ -41,6 +43,12 @@ const char *guest_symbols_libraries(const struct guest_symbols *g);
 const uint8_t *guest_symbols_file(const struct guest_symbols *g, const char *path, size_t *len);
 /* "do_idle+0x12/0x200", for listings; false: not known. */
 bool guest_symbols_describe(const struct guest_symbols *g, uint64_t address, char *out, size_t len);
+/* The table behind the two below: addresses as the guest runs them are *offset above the table's. NULL: none. */
+const struct symbol_table *guest_symbols_table(const struct guest_symbols *g, uint64_t *offset);
+/* They are those of a Linux kernel, from its own memory. */
+bool guest_symbols_of_linux(const struct guest_symbols *g);
+/* The types that this kernel carries, read when it is first asked; NULL: none. The guest symbols'. */
+const struct btf *guest_symbols_types(struct guest_symbols *g, const struct machine *m);
 /* The address of a symbol by name. */
 bool guest_symbols_find(const struct guest_symbols *g, const char *name, uint64_t *address);
 

@@ -115,6 +115,27 @@ static const struct command commands[] = {
      "  --cpl N               those at that privilege level\n"
      "  --cr3 ADDRESS         those in that address space\n"
      QUERY_USAGE},
+    {"trace", "TRACE --syscalls|--io|...", "what one wishes one had traced", cmd_trace,
+     "Goes through a recording and prints, a line each, with the instruction and the time at which it\n"
+     "happened, any of these:\n"
+     "\n"
+     "  --functions F,G,...   calls and returns of the guest's functions: symbols, vfs_* and the like,\n"
+     "                        addresses. F:dxs says what the arguments are: d int, l long, u unsigned,\n"
+     "                        x hexadecimal, p pointer, s string\n"
+     "  --syscalls            system calls of a Linux guest, with arguments and results\n"
+     "  --io [3f8,60-64,...]  accesses to ports and to devices in memory; hexadecimal\n"
+     "  --irqs                interrupts, and how long their handlers ran\n"
+     "  --page-faults         addresses, reasons, and how long they took\n"
+     "  --exceptions          exceptions of all kinds\n"
+     "  --msrs, --crs         model-specific and control registers\n"
+     "\n"
+     "  --between A,B         from instruction A to B; also A..B and A:B, each may be left out\n"
+     "  --cr3 X               in this address space only; hexadecimal\n"
+     "  --json                JSON lines\n"
+     "  --vmlinux FILE        the guest kernel, for names; a Linux kernel's own are found without\n"
+     "  --modules DIR         the guest's kernel modules (.ko)\n"
+     "  --no-symbols          addresses only: spares a recording without an index one pass\n"
+     "  -sandbox on|off       system call filter around the running guest [on]\n"},
     {"dump", "TRACE [--json]", "every event of a recording, a line each", cmd_dump,
      "Inputs, interrupts, digests and the end, each with the number of instructions before it.\n"
      "\n"

@@ -48,14 +48,16 @@ bool moment_parse(const char *text, struct moment *at)
 
 bool moment_parse_range(const char *text, struct moment *from, struct moment *to)
 {
-    const char *dots = strstr(text, ".."), *comma = strchr(text, ',');
-    const char *between = dots != NULL ? dots : comma;
+    const char *dots = strstr(text, ".."), *colon = strchr(text, ':'), *comma = strchr(text, ',');
+    const char *between = dots != NULL ? dots : colon != NULL ? colon : comma;
+    const char *end = between == NULL ? NULL : between + (dots != NULL ? 2 : 1);
     char copy[2 * LONGEST];
 
-    if (between == NULL || strlen(text) >= sizeof(copy) || (dots == NULL && strrchr(text, ',') != comma))
+    /* 1,000,2,000 could be anything. */
+    if (between == NULL || strlen(text) >= sizeof(copy) || (between == comma && strrchr(text, ',') != comma))
         return false;
     strcpy(copy, text);
     copy[between - text] = '\0';
-    return moment_parse(copy, from) && moment_parse(between + (dots != NULL ? 2 : 1), to) &&
+    return moment_parse(*copy == '\0' ? "begin" : copy, from) && moment_parse(*end == '\0' ? "end" : end, to) &&
            !moment_before(*to, *from);
 }

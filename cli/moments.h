@@ -15,7 +15,7 @@
 const char *moment_text(struct moment at, char out[MOMENT_TEXT]);
 /* The same back, with or without commas, or 0x...; also "begin" and "end", which is beyond any. */
 bool moment_parse(const char *text, struct moment *at);
-/* "A,B", or "A..B" where numbers may have commas. A is not behind B. */
+/* "A,B"; or "A..B", "A:B" where numbers may have commas. A is not behind B. One left out is the begin or the end. */
 bool moment_parse_range(const char *text, struct moment *from, struct moment *to);
 
 #endif

@@ -12,8 +12,8 @@
  * physical addresses are watched, flags of the RAM page say so. An access that hits demands that its
  * instruction is alone in its block, like one that reaches a device; the engine then returns right after it.
  *
- * Invariants: 1. During a run `exec`, `exec_map` and `linear_watch` are what `points` say. 2. Nothing in here is part of the
- * machine's state: hits are noted, never acted on by the guest.
+ * Invariants: 1. `wanted` is what `points` say; during a run `exec`, `exec_map` and `linear_watch` are too.
+ * 2. Nothing in here is part of the machine's state: hits are noted, never acted on by the guest.
  */
 #include "debugger.h"
 
@@ -37,6 +37,7 @@ void debugger_destroy(struct debugger *d)
     if (d == NULL)
         return;
     free(d->points);
+    free(d->wanted);
     free(d->exec);
     free(d);
 }
@@ -95,6 +96,7 @@ static int make_room(struct debugger *d)
 {
     size_t capacity = d->capacity == 0 ? 16 : 2 * d->capacity;
     struct debug_point *points;
+    uint64_t *wanted;
 
     if (d->npoints < d->capacity)
         return 0;
@@ -102,8 +104,52 @@ static int make_room(struct debugger *d)
     if (points == NULL)
         return -1;
     d->points = points;
+    wanted = realloc(d->wanted, capacity * sizeof(*wanted));
+    if (wanted == NULL)
+        return -1;
+    d->wanted = wanted;
     d->capacity = capacity;
     return 0;
+}
+
+/* Index of the first of ascending addresses that is not below `linear`. */
+static size_t lower_bound(const uint64_t *addresses, size_t n, uint64_t linear)
+{
+    size_t from = 0, end = n;
+
+    while (from < end) {
+        size_t mid = from + (end - from) / 2;
+
+        if (addresses[mid] < linear)
+            from = mid + 1;
+        else
+            end = mid;
+    }
+    return from;
+}
+
+static bool is_wanted(const struct debugger *d, uint64_t linear)
+{
+    size_t at = lower_bound(d->wanted, d->nwanted, linear);
+
+    return at < d->nwanted && d->wanted[at] == linear;
+}
+
+static void want(struct debugger *d, uint64_t linear)
+{
+    size_t at = lower_bound(d->wanted, d->nwanted, linear);
+
+    memmove(d->wanted + at + 1, d->wanted + at, (d->nwanted - at) * sizeof(*d->wanted));
+    d->wanted[at] = linear;
+    d->nwanted++;
+}
+
+static void unwant(struct debugger *d, uint64_t linear)
+{
+    size_t at = lower_bound(d->wanted, d->nwanted, linear);
+
+    d->nwanted--;
+    memmove(d->wanted + at, d->wanted + at + 1, (d->nwanted - at) * sizeof(*d->wanted));
 }
 
 int machine_debug_insert(struct machine *m, const struct debug_point *point)
@@ -113,11 +159,13 @@ int machine_debug_insert(struct machine *m, const struct debug_point *point)
     if (point->kind != DEBUG_EXEC &&
         (point->length == 0 || point->address + point->length - 1 < point->address))
         return -1;
-    if (find_point(d, point) != NULL)
+    if (point->kind == DEBUG_EXEC ? is_wanted(d, point->address) : find_point(d, point) != NULL)
         return 0;
     if (make_room(d) != 0)
         return -1;
     d->points[d->npoints++] = *point;
+    if (point->kind == DEBUG_EXEC)
+        want(d, point->address);
     if (debug_is_physical(point->kind))
         flag_pages(m, point, true);
     points_changed(d, point);
@@ -135,6 +183,8 @@ void machine_debug_remove(struct machine *m, const struct debug_point *point)
     removed = *found;
     *found = d->points[--d->npoints];
     points_changed(d, &removed);
+    if (removed.kind == DEBUG_EXEC)
+        unwant(d, removed.address);
     if (!debug_is_physical(removed.kind))
         return;
     flag_pages(m, &removed, false);
@@ -145,31 +195,18 @@ void machine_debug_remove(struct machine *m, const struct debug_point *point)
 
 void machine_debug_clear(struct machine *m)
 {
-    while (m->debugger->npoints > 0) {
-        struct debug_point last = m->debugger->points[m->debugger->npoints - 1];
+    struct debugger *d = m->debugger;
 
-        machine_debug_remove(m, &last);
+    for (size_t i = 0; i < d->npoints; i++) {
+        points_changed(d, &d->points[i]);
+        if (debug_is_physical(d->points[i].kind))
+            flag_pages(m, &d->points[i], false);
     }
-    m->debugger->pass.icount = UINT64_MAX;
+    d->npoints = d->nwanted = 0;
+    d->pass.icount = UINT64_MAX;
 }
 
 /* --- making them known to the engine --- */
-
-/* The addresses of all breakpoints, ascending, in `out`; how many. */
-static size_t sorted_exec(const struct debugger *d, uint64_t *out)
-{
-    size_t n = 0, i, at;
-
-    for (i = 0; i < d->npoints; i++) {
-        if (d->points[i].kind != DEBUG_EXEC)
-            continue;
-        for (at = n; at > 0 && out[at - 1] > d->points[i].address; at--)
-            out[at] = out[at - 1];
-        out[at] = d->points[i].address;
-        n++;
-    }
-    return n;
-}
 
 static void map_exec(struct debugger *d)
 {
@@ -184,19 +221,20 @@ static void map_exec(struct debugger *d)
 static int refresh_exec(struct machine *m)
 {
     struct debugger *d = m->debugger;
-    uint64_t *exec = malloc((d->npoints + 1) * sizeof(*exec));
-    size_t n;
+    size_t n = d->nwanted;
+    uint64_t *exec;
     unsigned i;
 
-    if (exec == NULL)
-        return -1;
-    n = sorted_exec(d, exec);
-    d->exec_stale = false;
-    if (n == d->nexec && (n == 0 || memcmp(exec, d->exec, n * sizeof(*exec)) == 0)) {
-        free(exec);
+    if (n == d->nexec && (n == 0 || memcmp(d->wanted, d->exec, n * sizeof(*exec)) == 0)) {
+        d->exec_stale = false;
         return 0;
     }
-    free(d->exec);
+    exec = realloc(d->exec, (n + 1) * sizeof(*exec));
+    if (exec == NULL)
+        return -1;
+    if (n > 0)
+        memcpy(exec, d->wanted, n * sizeof(*exec));
+    d->exec_stale = false;
     d->exec = exec;
     d->nexec = n;
     map_exec(d);
@@ -326,22 +364,6 @@ static void note_hit(struct cpu *cpu, const struct debug_point *point, uint64_t 
 
 /* --- breakpoints --- */
 
-/* Index of the first breakpoint at or after `linear`. */
-static size_t exec_lower_bound(const struct debugger *d, uint64_t linear)
-{
-    size_t from = 0, end = d->nexec;
-
-    while (from < end) {
-        size_t mid = from + (end - from) / 2;
-
-        if (d->exec[mid] < linear)
-            from = mid + 1;
-        else
-            end = mid;
-    }
-    return from;
-}
-
 bool debugger_page_has_exec(const struct debugger *d, uint64_t linear)
 {
     uint64_t page = linear & ~PAGE_OFFSET_MASK;
@@ -351,14 +373,14 @@ bool debugger_page_has_exec(const struct debugger *d, uint64_t linear)
         return true;
     if (d->nexec == 0)
         return false;
-    at = exec_lower_bound(d, page);
+    at = lower_bound(d->exec, d->nexec, page);
     return at < d->nexec && d->exec[at] - page < PAGE_BYTES;
 }
 
 void debugger_check_exec(struct cpu *cpu, const struct op *op, uint64_t linear)
 {
     struct debugger *d = cpu->debugger;
-    size_t at = exec_lower_bound(d, linear);
+    size_t at = lower_bound(d->exec, d->nexec, linear);
     struct moment now;
 
     if (at == d->nexec || d->exec[at] != linear)

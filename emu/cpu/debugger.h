@@ -12,7 +12,9 @@ struct debugger {
     struct debug_point *points; /* all of them, in order of insertion */
     size_t npoints, capacity;
     bool exec_stale, watch_stale; /* points came or went since the last run */
-    uint64_t *exec;             /* addresses of the DEBUG_EXEC ones, ascending, as of the last run */
+    uint64_t *wanted;           /* addresses of the DEBUG_EXEC ones, ascending, */
+    size_t nwanted;             /* with room for `capacity` */
+    uint64_t *exec;             /* and as of the last run */
     size_t nexec;
     uint64_t exec_map[PAGE_BYTES / 64]; /* a bit per offset in a page at which some lie */
     bool linear_watch;          /* there is a linear watchpoint */

@@ -133,6 +133,13 @@ void bus_move(struct bus *bus, struct bus_range *range, uint64_t base, uint64_t 
     bus->last = NULL;
 }
 
+const struct bus_range *bus_find(const struct bus *bus, uint64_t addr)
+{
+    unsigned i = find_index(bus, addr);
+
+    return i < bus->nranges ? bus->ranges[i] : NULL;
+}
+
 /* --- access --- */
 
 /*

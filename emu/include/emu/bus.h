@@ -59,6 +59,9 @@ void bus_add(struct bus *bus, struct bus_range *range, const char *name, uint64_
 /* Moves or resizes a range that was added; it then answers before any other. */
 void bus_move(struct bus *bus, struct bus_range *range, uint64_t base, uint64_t len);
 
+/* The range that answers at `addr`; NULL: none. */
+const struct bus_range *bus_find(const struct bus *bus, uint64_t addr);
+
 uint64_t bus_read(struct bus *bus, uint64_t addr, unsigned size);
 void bus_write(struct bus *bus, uint64_t addr, uint64_t value, unsigned size);
 uint64_t bus_peek(struct bus *bus, uint64_t addr, unsigned size);

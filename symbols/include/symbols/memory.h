@@ -20,6 +20,7 @@
  *     orc.h        call frame information from the tables of the kernel's own unwinder
  *     modules.h    which modules are loaded, and where
  *     elf_image.h  an ELF file of symbols, for gdb
+ *     btf.h        types of the kernel: parameters of functions, members of structs
  *
  * Threading: no globals; objects are used by one thread at a time.
  *
