@@ -45,14 +45,14 @@ static void json_io(struct tracer *t, const struct watch_event *ev, const struct
                     const struct bus_range *range)
 {
     json_begin(t, at, "io");
-    json_text(t, "space", is_port(ev) ? "port" : "memory");
-    json_text(t, "access",
+    json_text_field(t, "space", is_port(ev) ? "port" : "memory");
+    json_text_field(t, "access",
               ev->kind == WATCH_PORT_READ || ev->kind == WATCH_MMIO_READ ? "read" : "write");
     json_address(t, "address", ev->address);
     json_number(t, "size", ev->size);
     json_address(t, "value", ev->value);
     if (range != NULL)
-        json_text(t, "device", range->name);
+        json_text_field(t, "device", range->name);
     json_code(t, "rip", "symbol", ev->rip);
     json_number(t, "cpl", ev->cpl);
     json_end(t);
@@ -113,10 +113,10 @@ static void on_msr(struct tracer *t, const struct watch_event *ev)
 
     if (t->out.json) {
         json_begin(t, &at, "msr");
-        json_text(t, "access", write ? "write" : "read");
+        json_text_field(t, "access", write ? "write" : "read");
         json_address(t, "msr", ev->address);
         if (name != NULL)
-            json_text(t, "name", name);
+            json_text_field(t, "name", name);
         json_address(t, "value", ev->value);
         json_code(t, "rip", "symbol", ev->rip);
         json_end(t);

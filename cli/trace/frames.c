@@ -196,7 +196,7 @@ static void print_end(struct tracer *t, const struct frame *frame, const char *t
     if (t->out.json) {
         json_begin(t, &now, type);
         json_number(t, "id", frame->id);
-        json_text(t, "function", frame->function->name);
+        json_text_field(t, "function", frame->function->name);
         if (strcmp(type, "return") == 0 && frame->entered != BY_EVENT)
             json_address(t, "value", t->cpu->regs[REG_RAX]);
         json_number(t, "instructions", now.icount - frame->at.icount);

@@ -344,14 +344,14 @@ static void print_call(struct tracer *t, const struct frame *frame)
     }
     json_begin(t, &frame->at, "call");
     json_number(t, "id", frame->id);
-    json_text(t, "function", frame->function->name);
+    json_text_field(t, "function", frame->function->name);
     json_address(t, "address", frame->function->address);
     json_key(t, "args");
     for (size_t i = 0; i < n; i++)
         printf("%s\"0x%" PRIx64 "\"", i > 0 ? ", " : "[", args[i]);
     fputs(n == 0 ? "[]" : "]", stdout);
-    json_text(t, "text", text.data);
-    json_text(t, "entered", entered[frame->entered]);
+    json_text_field(t, "text", text.data);
+    json_text_field(t, "entered", entered[frame->entered]);
     if (frame->entered != BY_JUMP)
         json_code(t, "return_address", "caller", returns_to(frame));
     json_number(t, "depth", frame->depth);

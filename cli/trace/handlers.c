@@ -163,7 +163,7 @@ static void on_interrupt(struct tracer *t, const struct watch_event *ev)
         json_begin(t, &p.at, "interrupt");
         json_number(t, "id", p.id);
         json_number(t, "vector", vector);
-        json_text(t, "source", source);
+        json_text_field(t, "source", source);
         if (known)
             json_code(t, "handler", "handler_symbol", handler);
         json_finish(t, &p);
@@ -197,9 +197,9 @@ static void print_page_fault(struct tracer *t, const struct watch_event *ev, con
         json_number(t, "id", p->id);
         json_address(t, "address", ev->extra);
         json_number(t, "error", ev->value);
-        json_text(t, "access", access_of(ev->value));
-        json_text(t, "mode", mode);
-        json_text(t, "reason", reason_of(ev->value));
+        json_text_field(t, "access", access_of(ev->value));
+        json_text_field(t, "mode", mode);
+        json_text_field(t, "reason", reason_of(ev->value));
         json_finish(t, p);
         return;
     }
@@ -234,7 +234,7 @@ static void print_exception(struct tracer *t, const struct watch_event *ev, cons
         json_number(t, "id", p->id);
         json_number(t, "vector", vector);
         if (name != NULL)
-            json_text(t, "name", name);
+            json_text_field(t, "name", name);
         json_number(t, "error", ev->value);
         if (vector == EXC_PF)
             json_address(t, "address", ev->extra);

@@ -99,7 +99,7 @@ void json_address(struct tracer *t, const char *name, uint64_t address)
     printf("\"0x%" PRIx64 "\"", address);
 }
 
-void json_text(struct tracer *t, const char *name, const char *text)
+void json_text_field(struct tracer *t, const char *name, const char *text)
 {
     json_key(t, name);
     json_string(stdout, text);
@@ -111,7 +111,7 @@ void json_code(struct tracer *t, const char *name, const char *symbol_name, uint
 
     json_address(t, name, address);
     if (symbol_of(t, address, symbol, sizeof(symbol)))
-        json_text(t, symbol_name, symbol);
+        json_text_field(t, symbol_name, symbol);
 }
 
 void json_begin(struct tracer *t, const struct place *at, const char *type)
@@ -120,13 +120,13 @@ void json_begin(struct tracer *t, const struct place *at, const char *type)
     putchar('{');
     json_number(t, "icount", at->icount);
     json_number(t, "vns", at->vns);
-    json_text(t, "type", type);
+    json_text_field(t, "type", type);
     json_address(t, "cr3", at->who.cr3);
     if (at->who.task != 0)
         json_address(t, "task", at->who.task);
     if (at->who.named) {
         json_number(t, "pid", at->who.pid);
-        json_text(t, "comm", at->who.comm);
+        json_text_field(t, "comm", at->who.comm);
     }
 }
 

@@ -144,12 +144,12 @@ static void print_entry(struct tracer *t, const struct waiting *w, uint64_t rip)
     json_number(t, "bits", w->call.is32 ? 32 : 64);
     json_number(t, "number", w->call.number);
     if (w->call.row != NULL)
-        json_text(t, "name", w->call.row->name);
+        json_text_field(t, "name", w->call.row->name);
     json_key(t, "args");
     for (size_t i = 0; i < syscall_nargs(&w->call); i++)
         printf("%s\"0x%" PRIx64 "\"", i > 0 ? ", " : "[", w->call.args[i]);
     fputs(syscall_nargs(&w->call) == 0 ? "[]" : "]", stdout);
-    json_text(t, "text", text.data);
+    json_text_field(t, "text", text.data);
     json_address(t, "rip", rip);
     json_end(t);
 }
@@ -173,7 +173,7 @@ static void print_return(struct tracer *t, const struct waiting *w, const struct
         json_begin(t, now, "sysreturn");
         json_number(t, "id", w->id);
         if (w->call.row != NULL)
-            json_text(t, "name", w->call.row->name);
+            json_text_field(t, "name", w->call.row->name);
         json_key(t, "result");
         if (again)
             printf("null");

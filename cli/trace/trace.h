@@ -135,7 +135,7 @@ void json_begin(struct tracer *t, const struct place *at, const char *type);
 void json_key(struct tracer *t, const char *name);
 void json_number(struct tracer *t, const char *name, uint64_t n);
 void json_address(struct tracer *t, const char *name, uint64_t address);
-void json_text(struct tracer *t, const char *name, const char *text);
+void json_text_field(struct tracer *t, const char *name, const char *text);
 /* "rip", and "symbol" where there is one. */
 void json_code(struct tracer *t, const char *name, const char *symbol_name, uint64_t address);
 void json_end(struct tracer *t);
