@@ -23,6 +23,7 @@ int cmd_replay(int argc, char **argv);
 int cmd_debug(int argc, char **argv);
 int cmd_bisect(int argc, char **argv);
 int cmd_index(int argc, char **argv);
+int cmd_find(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_minimize(int argc, char **argv);
 int cmd_info(int argc, char **argv);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The command `deja`: finds the subcommand and prints help. See docs/deja.1. */
 #include "cli.h"
+#include "query.h"
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -93,6 +94,27 @@ static const struct command commands[] = {
      "  --port N              serial line: 0 for COM1, 1 for COM2; or debug: port E9h [0]\n"
      "  --json                JSON lines: icount, vns, text\n"
      "  -sandbox on|off       system call filter around the running guest [on]\n"},
+    {"find", "TRACE --writes PLACE ...", "where in a recording something happens", cmd_find,
+     "Looks for all moments at which one of these happens, in parallel where TRACE has an index:\n"
+     "\n"
+     "  --exec PLACE          the instruction at an address or symbol: 0x1000, do_idle, do_idle+4\n"
+     "  --writes PLACE[,LEN]  a store to LEN bytes there (without LEN: to the byte there), in any address\n"
+     "                        space; PLACE is a virtual address, a symbol, or phys:ADDRESS\n"
+     "  --reads PLACE[,LEN]   a load\n"
+     "  --accesses PLACE[,LEN] either\n"
+     "  --output TEXT         the guest prints TEXT, or /REGEX/\n"
+     "  --event NAME[=N]      irq=VECTOR, exception=VECTOR, int=VECTOR, input=KIND, io=PORT, in=, out=,\n"
+     "                        mmio=ADDRESS, msr=NUMBER, rdmsr=, wrmsr=, syscall=NUMBER, cr0, cr2, cr3, cr4,\n"
+     "                        cr8, cr. Ports, addresses and MSRs in hexadecimal; N-M for a range\n"
+     "\n"
+     "Of these moments there are shown:\n"
+     "\n"
+     "  --first, --last       one [all]\n"
+     "  --value [OP] V        those with that value: stored, read, or of the event; OP is ==, !=, <, >,\n"
+     "                        <=, >=, or & for any of these bits\n"
+     "  --cpl N               those at that privilege level\n"
+     "  --cr3 ADDRESS         those in that address space\n"
+     QUERY_USAGE},
     {"dump", "TRACE [--json]", "every event of a recording, a line each", cmd_dump,
      "Inputs, interrupts, digests and the end, each with the number of instructions before it.\n"
      "\n"

@@ -155,7 +155,7 @@ static bool is_wanted(const struct scan_worker *w)
 {
     const struct scan_shared *shared = w->scan->shared;
 
-    return !w->lost && !atomic_load_explicit(&shared->cancel, memory_order_relaxed) &&
+    return !w->lost && !w->enough && !atomic_load_explicit(&shared->cancel, memory_order_relaxed) &&
            w->place <= atomic_load_explicit(&shared->limit, memory_order_relaxed);
 }
 

@@ -318,6 +318,7 @@ static void note_hit(struct cpu *cpu, const struct debug_point *point, uint64_t 
                               .cpl = cpu->cpl,
                               .read = !write && point->kind != DEBUG_EXEC,
                               .write = write};
+    hit->vns = hit->at.icount * cpu->clock->ns_per_insn + cpu->clock->idle_ns;
     hit->nbefore = (uint32_t)machine_debug_value(cpu->machine, point, hit->before);
     hit->naccessed = (uint32_t)value_at(cpu->machine, point->kind, address, size, hit->accessed);
     d->nhits++;

@@ -71,6 +71,7 @@ struct debug_point {
 struct debug_hit {
     struct debug_point point; /* as it was inserted */
     struct moment at;         /* of the instruction, before it; of the moment before an entry */
+    uint64_t vns;             /* virtual time there */
     uint64_t rip;             /* linear, of that instruction */
     uint64_t address;         /* first byte accessed: linear, or physical */
     uint32_t size;

@@ -66,6 +66,8 @@ struct timeline_options {
 struct timeline *timeline_open(const char *path, const struct machine_board *board,
                                const struct timeline_options *options, char *err, size_t errlen);
 void timeline_destroy(struct timeline *t);
+/* In the child of a fork, before anything else: goes on without the thread, which is not there. */
+void timeline_after_fork(struct timeline *t);
 
 /* The file of checkpoints beside a trace: its name with ".index". */
 void timeline_index_path(const char *trace_path, char *out, size_t outlen);
