@@ -26,6 +26,7 @@
 #include "guest_symbols.h"
 #include "moments.h"
 #include "progress.h"
+#include "query.h"
 #include "sandbox.h"
 #include "trace/trace.h"
 #include "trace_cmd.h"
@@ -105,52 +106,71 @@ static bool parse_switch(struct trace_options *o, const char *arg)
     return false;
 }
 
-/* Options with a value. 0 when it is none of them, 1 when it was taken, -1 after an error was printed. */
-static int parse_valued(struct trace_options *o, const char *arg, const char *value)
+static int take_between(struct trace_options *o, const char *value)
 {
-    if (is_option(arg, "functions")) {
-        o->functions = value;
-    } else if (is_option(arg, "between")) {
-        if (!moment_parse_range(value, &o->from, &o->to))
-            return bad_usage("--between takes A,B or A..B with A before B, not ", value), -1;
-    } else if (is_option(arg, "cr3")) {
-        char *end;
+    struct moment last;
 
-        if (!parse_hex(value, &end, &o->cr3) || *end != '\0')
-            return bad_usage("--cr3 takes a hexadecimal number, not ", value), -1;
-        o->have_cr3 = true;
-    } else if (is_option(arg, "vmlinux")) {
+    if (!moment_parse_range(value, &o->from, &last))
+        return bad_usage("--between takes A,B or A..B with A before B, not ", value);
+    /* B itself is included. */
+    o->to = last.icount == UINT64_MAX ? last : (struct moment){.icount = last.icount + 1};
+    return EXIT_DONE;
+}
+
+static int take_value(struct trace_options *o, const char *name, const char *value)
+{
+    char *end;
+
+    if (strcmp(name, "between") == 0)
+        return take_between(o, value);
+    if (strcmp(name, "functions") == 0) {
+        o->functions = value;
+    } else if (strcmp(name, "vmlinux") == 0) {
         o->vmlinux = value;
-    } else if (is_option(arg, "modules")) {
-        o->modules = value;
-    } else if (is_option(arg, "sandbox")) {
-        o->no_sandbox = strcmp(value, "off") == 0;
+    } else if (strcmp(name, "cr3") == 0) {
+        if (!parse_hex(value, &end, &o->cr3) || *end != '\0')
+            return bad_usage("--cr3 takes a hexadecimal number, not ", value);
+        o->have_cr3 = true;
     } else {
-        return 0;
+        o->no_sandbox = strcmp(value, "off") == 0;
     }
-    return 1;
+    return EXIT_DONE;
+}
+
+/* --io alone, with its list behind it, or with '='. 1: taken; 0: another option; -1: an error, which was said. */
+static int take_io(struct trace_options *o, int argc, char **argv, int *i)
+{
+    const char *equals = strchr(argv[*i], '=');
+
+    if (is_option(argv[*i], "io")) {
+        *i += parse_io(o, *i + 1 < argc ? argv[*i + 1] : NULL, false);
+        return 1;
+    }
+    if (strncmp(argv[*i], "--io=", 5) != 0 && strncmp(argv[*i], "-io=", 4) != 0)
+        return 0;
+    if (parse_io(o, equals + 1, true) > 0)
+        return 1;
+    bad_usage("--io takes hexadecimal addresses, as 3f8,60-64, not ", equals + 1);
+    return -1;
 }
 
 static int parse_option(struct trace_options *o, int argc, char **argv, int *i)
 {
-    const char *arg = argv[*i];
-    int taken;
+    static const char *const names[] = {"functions", "between", "cr3", "vmlinux", "sandbox"};
+    int taken = take_io(o, argc, argv, i);
 
-    if (strncmp(arg, "--io=", 5) == 0 || strncmp(arg, "-io=", 4) == 0)
-        return parse_io(o, strchr(arg, '=') + 1, true) < 0
-                   ? bad_usage("--io takes hexadecimal addresses, as 3f8,60-64, not ", strchr(arg, '=') + 1)
-                   : EXIT_DONE;
-    if (is_option(arg, "io")) {
-        *i += parse_io(o, *i + 1 < argc ? argv[*i + 1] : NULL, false);
+    if (taken != 0)
+        return taken > 0 ? EXIT_DONE : EXIT_USAGE;
+    if (parse_switch(o, argv[*i]))
         return EXIT_DONE;
+    for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+        const char *value;
+
+        taken = query_take("trace", names[k], argc, argv, i, &value);
+        if (taken != 0)
+            return taken > 0 ? take_value(o, names[k], value) : EXIT_USAGE;
     }
-    if (parse_switch(o, arg))
-        return EXIT_DONE;
-    taken = *i + 1 < argc ? parse_valued(o, arg, argv[*i + 1]) : 0;
-    if (taken == 0)
-        return bad_usage("unknown option, or one without its value: ", arg);
-    ++*i;
-    return taken < 0 ? EXIT_USAGE : EXIT_DONE;
+    return bad_usage("unknown option: ", argv[*i]);
 }
 
 static int parse_args(struct trace_options *o, int argc, char **argv)
@@ -418,11 +438,12 @@ int cmd_trace(int argc, char **argv)
 
     if (status != EXIT_DONE)
         return status;
-    symbols = guest_symbols_create(o.vmlinux, o.modules, err, sizeof(err));
+    symbols = guest_symbols_create(o.vmlinux, NULL, err, sizeof(err));
     if (symbols == NULL) {
         cli_error("trace: %s", err);
         return EXIT_USAGE;
     }
+    guest_symbols_names_only(symbols);
     status = open_and_trace(&o, symbols);
     guest_symbols_destroy(symbols);
     return status;

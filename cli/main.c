@@ -116,8 +116,8 @@ static const struct command commands[] = {
      "  --cr3 ADDRESS         those in that address space\n"
      QUERY_USAGE},
     {"trace", "TRACE --syscalls|--io|...", "what one wishes one had traced", cmd_trace,
-     "Goes through a recording and prints, a line each, with the instruction and the time at which it\n"
-     "happened, any of these:\n"
+     "Goes through a recording and prints, a line each, with the instruction and the virtual time at which\n"
+     "it happened, any of these:\n"
      "\n"
      "  --functions F,G,...   calls and returns of the guest's functions: symbols, vfs_* and the like,\n"
      "                        addresses. F:dxs says what the arguments are: d int, l long, u unsigned,\n"
@@ -129,11 +129,10 @@ static const struct command commands[] = {
      "  --exceptions          exceptions of all kinds\n"
      "  --msrs, --crs         model-specific and control registers\n"
      "\n"
-     "  --between A,B         from instruction A to B; also A..B and A:B, each may be left out\n"
+     "  --between A..B        from instruction A to B; also A,B where neither has commas; each may be left out\n"
      "  --cr3 X               in this address space only; hexadecimal\n"
      "  --json                JSON lines\n"
      "  --vmlinux FILE        the guest kernel, for names; a Linux kernel's own are found without\n"
-     "  --modules DIR         the guest's kernel modules (.ko)\n"
      "  --no-symbols          addresses only: spares a recording without an index one pass\n"
      "  -sandbox on|off       system call filter around the running guest [on]\n"},
     {"dump", "TRACE [--json]", "every event of a recording, a line each", cmd_dump,

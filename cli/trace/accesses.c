@@ -41,27 +41,27 @@ static bool is_character(const struct watch_event *ev, const struct bus_range *r
            (strncmp(range->name, "com", 3) == 0 || strncmp(range->name, "debug console", 13) == 0);
 }
 
-static void json_io(struct tracer *t, const struct watch_event *ev, const struct place *at,
+static void json_io(struct tracer *t, const struct watch_event *ev, const struct stamp *at,
                     const struct bus_range *range)
 {
-    json_begin(t, at, "io");
-    json_text_field(t, "space", is_port(ev) ? "port" : "memory");
-    json_text_field(t, "access",
+    record_begin(t, at, "io");
+    record_text(t, "space", is_port(ev) ? "port" : "memory");
+    record_text(t, "access",
               ev->kind == WATCH_PORT_READ || ev->kind == WATCH_MMIO_READ ? "read" : "write");
-    json_address(t, "address", ev->address);
-    json_number(t, "size", ev->size);
-    json_address(t, "value", ev->value);
+    record_address(t, "address", ev->address);
+    record_number(t, "size", ev->size);
+    record_address(t, "value", ev->value);
     if (range != NULL)
-        json_text_field(t, "device", range->name);
-    json_code(t, "rip", "symbol", ev->rip);
-    json_number(t, "cpl", ev->cpl);
-    json_end(t);
+        record_text(t, "device", range->name);
+    record_code(t, "rip", "symbol", ev->rip);
+    record_number(t, "cpl", ev->cpl);
+    record_end(t);
 }
 
 static void on_io(struct tracer *t, const struct watch_event *ev)
 {
     const struct bus_range *range = bus_find(is_port(ev) ? &t->m->ports : &t->m->memory, ev->address);
-    struct place at = place_of(t, ev->at.icount);
+    struct stamp at = stamp_of(t, ev->at);
     struct text text = {.len = 0};
 
     if (!is_in_ranges(t->options, ev->address, ev->size))
@@ -106,20 +106,20 @@ static const char *msr_name(uint64_t number)
 
 static void on_msr(struct tracer *t, const struct watch_event *ev)
 {
-    struct place at = place_of(t, ev->at.icount);
+    struct stamp at = stamp_of(t, ev->at);
     const char *name = msr_name(ev->address);
     bool write = ev->kind == WATCH_MSR_WRITE;
     struct text text = {.len = 0};
 
     if (t->out.json) {
-        json_begin(t, &at, "msr");
-        json_text_field(t, "access", write ? "write" : "read");
-        json_address(t, "msr", ev->address);
+        record_begin(t, &at, "msr");
+        record_text(t, "access", write ? "write" : "read");
+        record_address(t, "msr", ev->address);
         if (name != NULL)
-            json_text_field(t, "name", name);
-        json_address(t, "value", ev->value);
-        json_code(t, "rip", "symbol", ev->rip);
-        json_end(t);
+            record_text(t, "name", name);
+        record_address(t, "value", ev->value);
+        record_code(t, "rip", "symbol", ev->rip);
+        record_end(t);
         return;
     }
     text_add(&text, "%s %" PRIx64 "%s%s = 0x%" PRIx64 "  at ", write ? "wrmsr" : "rdmsr", ev->address,
@@ -130,16 +130,16 @@ static void on_msr(struct tracer *t, const struct watch_event *ev)
 
 static void on_control(struct tracer *t, const struct watch_event *ev)
 {
-    struct place at = place_of(t, ev->at.icount);
+    struct stamp at = stamp_of(t, ev->at);
     struct text text = {.len = 0};
 
     if (t->out.json) {
-        json_begin(t, &at, "cr");
-        json_number(t, "register", ev->address);
-        json_address(t, "value", ev->value);
-        json_address(t, "before", ev->extra);
-        json_code(t, "rip", "symbol", ev->rip);
-        json_end(t);
+        record_begin(t, &at, "cr");
+        record_number(t, "register", ev->address);
+        record_address(t, "value", ev->value);
+        record_address(t, "before", ev->extra);
+        record_code(t, "rip", "symbol", ev->rip);
+        record_end(t);
         return;
     }
     text_add(&text, "cr%" PRIu64 " = 0x%" PRIx64 ", was 0x%" PRIx64 "  at ", ev->address, ev->value, ev->extra);

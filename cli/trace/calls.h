@@ -39,7 +39,7 @@ struct origin {
 /* A call that has not returned. */
 struct frame {
     uint64_t id;
-    struct place at;
+    struct stamp at;
     const struct function *function;
     enum entered entered;
     struct origin origin; /* BY_EVENT */
@@ -60,9 +60,8 @@ bool frames_enter(struct tracer *t, struct frames *f, struct function *function,
                   struct frame *frame);
 /* The machine stands where calls return to: ends those that do now. */
 void frames_return(struct tracer *t, struct frames *f, uint64_t linear);
-/* A far return, the instruction before `icount`, has led to `rip`, at the machine's stack pointer and level: ends the
- * handler of what came from there. */
-void frames_far_return(struct tracer *t, struct frames *f, uint64_t rip, uint64_t icount);
+/* A far return (WATCH_IRET, WATCH_USER_RETURN): ends the handler of what came from where it leads. */
+void frames_far_return(struct tracer *t, struct frames *f, const struct watch_event *ev);
 /* The run is over: those that are left are told. */
 void frames_end(struct tracer *t, struct frames *f);
 

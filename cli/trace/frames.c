@@ -27,7 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../numbers.h"
+#include "../moments.h"
 #include "branches.h"
 #include "values.h"
 
@@ -187,22 +187,22 @@ static void forget_border(struct frames *f, uint64_t slot)
 /* --- how calls end --- */
 
 static void print_end(struct tracer *t, const struct frame *frame, const char *type, const struct text *how,
-                      const struct place *at)
+                      const struct stamp *at)
 {
     struct text line = {.len = 0};
-    struct place now = *at;
+    struct stamp now = *at;
 
     now.who = frame->at.who;
     if (t->out.json) {
-        json_begin(t, &now, type);
-        json_number(t, "id", frame->id);
-        json_text_field(t, "function", frame->function->name);
+        record_begin(t, &now, type);
+        record_number(t, "id", frame->id);
+        record_text(t, "function", frame->function->name);
         if (strcmp(type, "return") == 0 && frame->entered != BY_EVENT)
-            json_address(t, "value", t->cpu->regs[REG_RAX]);
-        json_number(t, "instructions", now.icount - frame->at.icount);
-        json_number(t, "ns", now.vns - frame->at.vns);
-        json_number(t, "depth", frame->depth);
-        json_end(t);
+            record_address(t, "value", t->cpu->regs[REG_RAX]);
+        record_number(t, "instructions", now.at.icount - frame->at.at.icount);
+        record_number(t, "ns", now.vns - frame->at.vns);
+        record_number(t, "depth", frame->depth);
+        record_end(t);
         return;
     }
     if (out_join(t, frame->id, how))
@@ -218,26 +218,25 @@ static void forget(struct frames *f, size_t i)
     f->n--;
 }
 
-static void print_return(struct tracer *t, const struct frame *frame, uint64_t icount)
+static void print_return(struct tracer *t, const struct frame *frame, const struct stamp *now)
 {
     struct text how = {.len = 0};
-    struct place now = place_of(t, icount);
 
     add_returned(t, &how, frame);
-    add_duration(t, &how, &frame->at, &now);
-    print_end(t, frame, "return", &how, &now);
+    add_duration(t, &how, &frame->at, now);
+    print_end(t, frame, "return", &how, now);
 }
 
 /* It will not return, or had not when the run was over: `type` is "lost" or "unfinished". */
 static void print_no_return(struct tracer *t, const struct frame *frame, const char *type)
 {
     struct text how = {.len = 0};
-    struct place now = place_of(t, t->m->clock.icount);
-    char n[NUMBER_TEXT];
+    struct stamp now = stamp_now(t);
+    char n[MOMENT_TEXT];
 
     text_add(&how, "%s", strcmp(type, "lost") == 0 ? " never returned" : " has not returned");
     if (t->out.held_id != frame->id)
-        text_add(&how, ", called at %s", number_text(frame->at.icount, n));
+        text_add(&how, ", called at %s", moment_text(frame->at.at, n));
     print_end(t, frame, type, &how, &now);
 }
 
@@ -337,7 +336,7 @@ bool frames_enter(struct tracer *t, struct frames *f, struct function *function,
                             .slot = stack_top(t->cpu),
                             .word = stack_word(t->cpu),
                             .cpl = t->cpu->cpl,
-                            .at = place_of(t, t->m->clock.icount)};
+                            .at = stamp_now(t)};
     if (read_slot(t->cpu, frame->slot, frame->word, &frame->pushed))
         frame->ret = frame->word == 8 ? frame->pushed
                                       : (uint32_t)(frame->pushed + t->cpu->seg[SEG_CS].base);
@@ -369,32 +368,35 @@ static bool returns_now(const struct tracer *t, const struct frame *frame, uint6
 void frames_return(struct tracer *t, struct frames *f, uint64_t linear)
 {
     uint64_t top = stack_top(t->cpu), slot = 0;
-    struct process who;
+    struct stamp now;
 
     if (f->n == 0)
         return;
-    who = process_now(t);
+    now = stamp_now(t);
     for (size_t i = 0; i < f->n; i++)
-        if (returns_now(t, &f->list[i], linear, top, &who) && f->list[i].slot > slot)
+        if (returns_now(t, &f->list[i], linear, top, &now.who) && f->list[i].slot > slot)
             slot = f->list[i].slot;
     for (size_t i = f->n; slot != 0 && i-- > 0;) {
-        if (f->list[i].slot != slot || !returns_now(t, &f->list[i], linear, top, &who))
+        if (f->list[i].slot != slot || !returns_now(t, &f->list[i], linear, top, &now.who))
             continue;
-        print_return(t, &f->list[i], t->m->clock.icount);
+        print_return(t, &f->list[i], &now);
         forget(f, i);
     }
     learn_border(t, f, top);
 }
 
-void frames_far_return(struct tracer *t, struct frames *f, uint64_t rip, uint64_t icount)
+void frames_far_return(struct tracer *t, struct frames *f, const struct watch_event *ev)
 {
+    struct stamp now;
+
     for (size_t i = f->n; i-- > 0;) {
         const struct origin *o = &f->list[i].origin;
 
-        if (f->list[i].entered != BY_EVENT || o->rip != rip || o->rsp != t->cpu->regs[REG_RSP] ||
+        if (f->list[i].entered != BY_EVENT || o->rip != ev->address || o->rsp != t->cpu->regs[REG_RSP] ||
             o->cpl != t->cpu->cpl || (o->cpl == 3 && o->cr3 != (t->cpu->cr3 & ~(uint64_t)0xfff)))
             continue;
-        print_return(t, &f->list[i], icount);
+        now = stamp_after(t, ev);
+        print_return(t, &f->list[i], &now);
         forget(f, i);
         return;
     }

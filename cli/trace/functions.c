@@ -342,21 +342,21 @@ static void print_call(struct tracer *t, const struct frame *frame)
         out_line(t, &frame->at, frame->entered == BY_JUMP ? 0 : frame->id, &text);
         return;
     }
-    json_begin(t, &frame->at, "call");
-    json_number(t, "id", frame->id);
-    json_text_field(t, "function", frame->function->name);
-    json_address(t, "address", frame->function->address);
-    json_key(t, "args");
+    record_begin(t, &frame->at, "call");
+    record_number(t, "id", frame->id);
+    record_text(t, "function", frame->function->name);
+    record_address(t, "address", frame->function->address);
+    record_key(t, "args");
     for (size_t i = 0; i < n; i++)
         printf("%s\"0x%" PRIx64 "\"", i > 0 ? ", " : "[", args[i]);
     fputs(n == 0 ? "[]" : "]", stdout);
-    json_text_field(t, "text", text.data);
-    json_text_field(t, "entered", entered[frame->entered]);
+    record_text(t, "text", text.data);
+    record_text(t, "entered", entered[frame->entered]);
     if (frame->entered != BY_JUMP)
-        json_code(t, "return_address", "caller", returns_to(frame));
-    json_number(t, "depth", frame->depth);
-    json_number(t, "cpl", frame->cpl);
-    json_end(t);
+        record_code(t, "return_address", "caller", returns_to(frame));
+    record_number(t, "depth", frame->depth);
+    record_number(t, "cpl", frame->cpl);
+    record_end(t);
 }
 
 void functions_hit(struct tracer *t, uint64_t linear)
@@ -404,7 +404,7 @@ void functions_event(struct tracer *t, const struct watch_event *ev)
     case WATCH_SOFT_INTERRUPT:
     case WATCH_SYSCALL: note_origin(t, ev); break;
     case WATCH_IRET:
-    case WATCH_USER_RETURN: frames_far_return(t, t->functions->frames, ev->address, ev->at.icount + 1); break;
+    case WATCH_USER_RETURN: frames_far_return(t, t->functions->frames, ev); break;
     default: break;
     }
 }

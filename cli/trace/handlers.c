@@ -20,7 +20,7 @@
 
 struct pending {
     uint64_t id;
-    struct place at;
+    struct stamp at;
     uint64_t rip, rsp;
     unsigned cpl;
 };
@@ -64,16 +64,16 @@ static void remember(struct handlers *h, const struct pending *new)
     h->list[h->n++] = *new;
 }
 
-static void print_end(struct tracer *t, const struct pending *p, const struct place *now)
+static void print_end(struct tracer *t, const struct pending *p, const struct stamp *now)
 {
     struct text text = {.len = 0}, line = {.len = 0};
 
     if (t->out.json) {
-        json_begin(t, now, "iret");
-        json_number(t, "id", p->id);
-        json_number(t, "instructions", now->icount - p->at.icount);
-        json_number(t, "ns", now->vns - p->at.vns);
-        json_end(t);
+        record_begin(t, now, "iret");
+        record_number(t, "id", p->id);
+        record_number(t, "instructions", now->at.icount - p->at.at.icount);
+        record_number(t, "ns", now->vns - p->at.vns);
+        record_end(t);
         return;
     }
     add_duration(t, &text, &p->at, now);
@@ -89,11 +89,11 @@ static void on_iret(struct tracer *t, const struct watch_event *ev)
 {
     struct handlers *h = t->handlers;
     const struct cpu *cpu = t->cpu;
-    struct place now;
+    struct stamp now;
 
     if (h->n == 0)
         return;
-    now = place_of(t, ev->at.icount + 1);
+    now = stamp_after(t, ev);
     for (size_t i = h->n; i-- > 0;) {
         if (!leads_to(&h->list[i], ev->address, cpu->regs[REG_RSP], cpu->cpl, now.who.cr3))
             continue;
@@ -108,7 +108,7 @@ static void on_iret(struct tracer *t, const struct watch_event *ev)
 static void begin(struct tracer *t, const struct watch_event *ev, struct pending *p)
 {
     *p = (struct pending){.id = next_id(t),
-                          .at = place_of(t, ev->at.icount),
+                          .at = stamp_of(t, ev->at),
                           .rip = ev->rip,
                           .rsp = t->cpu->regs[REG_RSP],
                           .cpl = ev->cpl};
@@ -124,12 +124,22 @@ static void finish(struct tracer *t, const struct pending *p, struct text *text)
 
 static void json_finish(struct tracer *t, const struct pending *p)
 {
-    json_code(t, "rip", "symbol", p->rip);
-    json_number(t, "cpl", p->cpl);
-    json_end(t);
+    record_code(t, "rip", "symbol", p->rip);
+    record_number(t, "cpl", p->cpl);
+    record_end(t);
 }
 
-/* Where the gate of a vector leads. False: nowhere. */
+/* The base of a code segment of the GDT; of 64-bit code, and where it cannot be read, 0. */
+static uint64_t segment_base(const struct cpu *cpu, uint16_t selector)
+{
+    uint64_t d = 0;
+
+    if (cpu->efer & EFER_LMA || (selector & 4) || cpu_peek(cpu, cpu->gdtr.base + (selector & ~7u), &d, 8) != 8)
+        return 0;
+    return (d >> 16 & 0xffffff) | (d >> 56 << 24);
+}
+
+/* Where the gate of a vector leads: linear. False: nowhere. */
 static bool handler_of(const struct cpu *cpu, unsigned vector, uint64_t *address)
 {
     uint64_t at = cpu->idtr.base, low = 0, high = 0;
@@ -145,7 +155,7 @@ static bool handler_of(const struct cpu *cpu, unsigned vector, uint64_t *address
         return false;
     if ((cpu->efer & EFER_LMA) && cpu_peek(cpu, at + 8, &high, 4) != 4)
         return false;
-    *address = (low & 0xffff) | (low >> 32 & 0xffff0000u) | high << 32;
+    *address = segment_base(cpu, (uint16_t)(low >> 16)) + ((low & 0xffff) | (low >> 32 & 0xffff0000u) | high << 32);
     return true;
 }
 
@@ -160,12 +170,12 @@ static void on_interrupt(struct tracer *t, const struct watch_event *ev)
 
     begin(t, ev, &p);
     if (t->out.json) {
-        json_begin(t, &p.at, "interrupt");
-        json_number(t, "id", p.id);
-        json_number(t, "vector", vector);
-        json_text_field(t, "source", source);
+        record_begin(t, &p.at, "interrupt");
+        record_number(t, "id", p.id);
+        record_number(t, "vector", vector);
+        record_text(t, "source", source);
         if (known)
-            json_code(t, "handler", "handler_symbol", handler);
+            record_code(t, "handler", "handler_symbol", handler);
         json_finish(t, &p);
         return;
     }
@@ -193,13 +203,13 @@ static void print_page_fault(struct tracer *t, const struct watch_event *ev, con
     struct text text = {.len = 0};
 
     if (t->out.json) {
-        json_begin(t, &p->at, "page-fault");
-        json_number(t, "id", p->id);
-        json_address(t, "address", ev->extra);
-        json_number(t, "error", ev->value);
-        json_text_field(t, "access", access_of(ev->value));
-        json_text_field(t, "mode", mode);
-        json_text_field(t, "reason", reason_of(ev->value));
+        record_begin(t, &p->at, "page-fault");
+        record_number(t, "id", p->id);
+        record_address(t, "address", ev->extra);
+        record_number(t, "error", ev->value);
+        record_text(t, "access", access_of(ev->value));
+        record_text(t, "mode", mode);
+        record_text(t, "reason", reason_of(ev->value));
         json_finish(t, p);
         return;
     }
@@ -230,14 +240,14 @@ static void print_exception(struct tracer *t, const struct watch_event *ev, cons
     struct text text = {.len = 0};
 
     if (t->out.json) {
-        json_begin(t, &p->at, "exception");
-        json_number(t, "id", p->id);
-        json_number(t, "vector", vector);
+        record_begin(t, &p->at, "exception");
+        record_number(t, "id", p->id);
+        record_number(t, "vector", vector);
         if (name != NULL)
-            json_text_field(t, "name", name);
-        json_number(t, "error", ev->value);
+            record_text(t, "name", name);
+        record_number(t, "error", ev->value);
         if (vector == EXC_PF)
-            json_address(t, "address", ev->extra);
+            record_address(t, "address", ev->extra);
         json_finish(t, p);
         return;
     }
@@ -270,7 +280,7 @@ static void on_exception(struct tracer *t, const struct watch_event *ev)
 /* INT3, INTO and INT1, or INT with their numbers, are exceptions to the guest. The entry is done. */
 static void on_trap_instruction(struct tracer *t, const struct watch_event *ev)
 {
-    struct pending p = {.at = place_of(t, ev->at.icount), .rip = ev->rip, .cpl = ev->cpl};
+    struct pending p = {.at = stamp_of(t, ev->at), .rip = ev->rip, .cpl = ev->cpl};
 
     if (ev->address != EXC_DB && ev->address != EXC_BP && ev->address != EXC_OF)
         return;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../numbers.h"
+#include "../moments.h"
 #include "../trace_cmd.h"
 #include "trace.h"
 #include "values.h"
@@ -52,14 +52,14 @@ static void add_who(struct text *line, const struct process *who)
     text_add(line, "%-17s ", name);
 }
 
-void out_line(struct tracer *t, const struct place *at, uint64_t id, const struct text *text)
+void out_line(struct tracer *t, const struct stamp *at, uint64_t id, const struct text *text)
 {
     struct text *line = &t->out.held;
-    char n[NUMBER_TEXT];
+    char n[MOMENT_TEXT];
 
     out_flush(t);
     line->len = 0;
-    text_add(line, "%18s ", number_text(at->icount, n));
+    text_add(line, "%18s ", moment_text(at->at, n));
     text_add_seconds(line, 5, at->vns);
     text_add(line, "  ");
     if (t->out.who_column)
@@ -81,56 +81,57 @@ bool out_join(struct tracer *t, uint64_t id, const struct text *text)
 
 /* --- JSON --- */
 
-void json_key(struct tracer *t, const char *name)
+void record_key(struct tracer *t, const char *name)
 {
     printf("%s\"%s\": ", t->out.first_field ? "" : ", ", name);
     t->out.first_field = false;
 }
 
-void json_number(struct tracer *t, const char *name, uint64_t n)
+void record_number(struct tracer *t, const char *name, uint64_t n)
 {
-    json_key(t, name);
+    record_key(t, name);
     printf("%" PRIu64, n);
 }
 
-void json_address(struct tracer *t, const char *name, uint64_t address)
+void record_address(struct tracer *t, const char *name, uint64_t address)
 {
-    json_key(t, name);
+    record_key(t, name);
     printf("\"0x%" PRIx64 "\"", address);
 }
 
-void json_text_field(struct tracer *t, const char *name, const char *text)
+void record_text(struct tracer *t, const char *name, const char *text)
 {
-    json_key(t, name);
+    record_key(t, name);
     json_string(stdout, text);
 }
 
-void json_code(struct tracer *t, const char *name, const char *symbol_name, uint64_t address)
+void record_code(struct tracer *t, const char *name, const char *symbol_name, uint64_t address)
 {
     char symbol[SYMBOL_TEXT];
 
-    json_address(t, name, address);
+    record_address(t, name, address);
     if (symbol_of(t, address, symbol, sizeof(symbol)))
-        json_text_field(t, symbol_name, symbol);
+        record_text(t, symbol_name, symbol);
 }
 
-void json_begin(struct tracer *t, const struct place *at, const char *type)
+void record_begin(struct tracer *t, const struct stamp *at, const char *type)
 {
     t->out.first_field = true;
     putchar('{');
-    json_number(t, "icount", at->icount);
-    json_number(t, "vns", at->vns);
-    json_text_field(t, "type", type);
-    json_address(t, "cr3", at->who.cr3);
+    record_number(t, "icount", at->at.icount);
+    record_number(t, "entries", at->at.entries);
+    record_number(t, "vns", at->vns);
+    record_text(t, "type", type);
+    record_address(t, "cr3", at->who.cr3);
     if (at->who.task != 0)
-        json_address(t, "task", at->who.task);
+        record_address(t, "task", at->who.task);
     if (at->who.named) {
-        json_number(t, "pid", at->who.pid);
-        json_text_field(t, "comm", at->who.comm);
+        record_number(t, "pid", at->who.pid);
+        record_text(t, "comm", at->who.comm);
     }
 }
 
-void json_end(struct tracer *t)
+void record_end(struct tracer *t)
 {
     (void)t;
     puts("}");

@@ -93,14 +93,24 @@ struct process process_now(const struct tracer *t)
     return p;
 }
 
-struct place place_of(const struct tracer *t, uint64_t icount)
+struct stamp stamp_of(const struct tracer *t, struct moment at)
 {
     const struct clock *clock = &t->m->clock;
 
     /* In the middle of a block the clock may be some instructions behind, or ahead. */
-    return (struct place){.icount = icount,
-                          .vns = icount * clock->ns_per_insn + clock->idle_ns,
+    return (struct stamp){.at = at,
+                          .vns = at.icount * clock->ns_per_insn + clock->idle_ns,
                           .who = process_now(t)};
+}
+
+struct stamp stamp_after(const struct tracer *t, const struct watch_event *ev)
+{
+    return stamp_of(t, (struct moment){.icount = ev->at.icount + 1});
+}
+
+struct stamp stamp_now(const struct tracer *t)
+{
+    return stamp_of(t, machine_moment(t->m));
 }
 
 bool is_wanted(const struct tracer *t)

@@ -25,7 +25,7 @@ enum role { ROLE_PLAIN, ROLE_FORK, ROLE_EXEC, ROLE_EXIT, ROLE_SIGRETURN };
 
 struct waiting {
     uint64_t id;
-    struct place at;
+    struct stamp at;
     struct syscall_call call;
     enum role role;
     uint64_t rip; /* it returns to; 0: anywhere */
@@ -113,7 +113,7 @@ static void call_sysenter(const struct tracer *t, struct waiting *w)
 /* What the event says of a system call. False: it is none. */
 static bool read_entry(const struct tracer *t, const struct watch_event *ev, struct waiting *w)
 {
-    *w = (struct waiting){.at = place_of(t, ev->at.icount), .rip = ev->rip + INSN_BYTES};
+    *w = (struct waiting){.at = stamp_of(t, ev->at), .rip = ev->rip + INSN_BYTES};
     if (ev->kind == WATCH_SOFT_INTERRUPT) {
         if (ev->address != LINUX_VECTOR || ev->cpl != 3)
             return false;
@@ -139,19 +139,19 @@ static void print_entry(struct tracer *t, const struct waiting *w, uint64_t rip)
         out_line(t, &w->at, w->id, &text);
         return;
     }
-    json_begin(t, &w->at, "syscall");
-    json_number(t, "id", w->id);
-    json_number(t, "bits", w->call.is32 ? 32 : 64);
-    json_number(t, "number", w->call.number);
+    record_begin(t, &w->at, "syscall");
+    record_number(t, "id", w->id);
+    record_number(t, "bits", w->call.is32 ? 32 : 64);
+    record_number(t, "number", w->call.number);
     if (w->call.row != NULL)
-        json_text_field(t, "name", w->call.row->name);
-    json_key(t, "args");
+        record_text(t, "name", w->call.row->name);
+    record_key(t, "args");
     for (size_t i = 0; i < syscall_nargs(&w->call); i++)
         printf("%s\"0x%" PRIx64 "\"", i > 0 ? ", " : "[", w->call.args[i]);
     fputs(syscall_nargs(&w->call) == 0 ? "[]" : "]", stdout);
-    json_text_field(t, "text", text.data);
-    json_address(t, "rip", rip);
-    json_end(t);
+    record_text(t, "text", text.data);
+    record_address(t, "rip", rip);
+    record_end(t);
 }
 
 /* A task_struct may be used again, for another task. */
@@ -164,24 +164,24 @@ static bool same_task(const struct process *a, const struct process *b)
 
 /* --- returns --- */
 
-static void print_return(struct tracer *t, const struct waiting *w, const struct place *now, bool again)
+static void print_return(struct tracer *t, const struct waiting *w, const struct stamp *now, bool again)
 {
     uint64_t result = t->cpu->regs[REG_RAX];
     struct text text = {.len = 0}, name = {.len = 0};
 
     if (t->out.json) {
-        json_begin(t, now, "sysreturn");
-        json_number(t, "id", w->id);
+        record_begin(t, now, "sysreturn");
+        record_number(t, "id", w->id);
         if (w->call.row != NULL)
-            json_text_field(t, "name", w->call.row->name);
-        json_key(t, "result");
+            record_text(t, "name", w->call.row->name);
+        record_key(t, "result");
         if (again)
             printf("null");
         else
             printf("%" PRId64, w->call.is32 ? (int64_t)(int32_t)result : (int64_t)result);
-        json_number(t, "instructions", now->icount - w->at.icount);
-        json_number(t, "ns", now->vns - w->at.vns);
-        json_end(t);
+        record_number(t, "instructions", now->at.icount - w->at.at.icount);
+        record_number(t, "ns", now->vns - w->at.vns);
+        record_end(t);
         return;
     }
     if (again)
@@ -231,7 +231,7 @@ static bool is_exec_done(const struct tracer *t, const struct waiting *w, const 
 static void on_return(struct tracer *t, const struct watch_event *ev)
 {
     struct syscalls *s = t->syscalls;
-    struct place now = place_of(t, ev->at.icount + 1);
+    struct stamp now = stamp_after(t, ev);
 
     for (size_t i = s->n; i-- > 0;) {
         struct waiting *w = &s->list[i];
@@ -289,14 +289,14 @@ static void drop_task(struct syscalls *s, const struct process *who)
 
 static void print_unfinished(struct tracer *t, const struct waiting *w)
 {
-    struct place now = place_of(t, t->m->clock.icount);
+    struct stamp now = stamp_now(t);
     struct text end = {.len = 0}, line = {.len = 0};
 
     now.who = w->at.who;
     if (t->out.json) {
-        json_begin(t, &now, "unfinished");
-        json_number(t, "id", w->id);
-        json_end(t);
+        record_begin(t, &now, "unfinished");
+        record_number(t, "id", w->id);
+        record_end(t);
         return;
     }
     text_add(&end, " has not returned");

@@ -36,7 +36,7 @@ struct address_range {
 #define TRACE_MAX_RANGES 64u
 
 struct trace_options {
-    const char *trace, *functions, *vmlinux, *modules; /* NULL: not given */
+    const char *trace, *functions, *vmlinux; /* NULL: not given */
     bool syscalls, io, irqs, page_faults, exceptions, msrs, crs;
     struct address_range io_ranges[TRACE_MAX_RANGES];
     size_t io_nranges; /* 0: all */
@@ -96,13 +96,18 @@ struct tracer {
     bool failed;                 /* out of memory: the run is to stop */
 };
 
-/* Where a record belongs. */
-struct place {
-    uint64_t icount, vns;
+/* When something happened, and in whom. */
+struct stamp {
+    struct moment at;
+    uint64_t vns;
     struct process who;
 };
 
-struct place place_of(const struct tracer *t, uint64_t icount);
+struct stamp stamp_of(const struct tracer *t, struct moment at);
+/* Behind an instruction that an event is about. */
+struct stamp stamp_after(const struct tracer *t, const struct watch_event *ev);
+/* Where the machine stands, between two runs. */
+struct stamp stamp_now(const struct tracer *t);
 /* Whether records of this moment are wanted: --cr3. */
 bool is_wanted(const struct tracer *t);
 
@@ -124,21 +129,21 @@ __attribute__((format(printf, 2, 3))) void text_add(struct text *text, const cha
 void text_add_seconds(struct text *text, int width, uint64_t ns);
 
 /* Prints a line, or holds it for the end of `id`. 0: there is none. */
-void out_line(struct tracer *t, const struct place *at, uint64_t id, const struct text *text);
+void out_line(struct tracer *t, const struct stamp *at, uint64_t id, const struct text *text);
 /* The end of `id`: false when its line is printed already. */
 bool out_join(struct tracer *t, uint64_t id, const struct text *text);
 /* Prints what is held. */
 void out_flush(struct tracer *t);
 
 /* JSON: an object a line. Addresses and registers are strings "0x...", counts are numbers. */
-void json_begin(struct tracer *t, const struct place *at, const char *type);
-void json_key(struct tracer *t, const char *name);
-void json_number(struct tracer *t, const char *name, uint64_t n);
-void json_address(struct tracer *t, const char *name, uint64_t address);
-void json_text_field(struct tracer *t, const char *name, const char *text);
+void record_begin(struct tracer *t, const struct stamp *at, const char *type);
+void record_key(struct tracer *t, const char *name);
+void record_number(struct tracer *t, const char *name, uint64_t n);
+void record_address(struct tracer *t, const char *name, uint64_t address);
+void record_text(struct tracer *t, const char *name, const char *text);
 /* "rip", and "symbol" where there is one. */
-void json_code(struct tracer *t, const char *name, const char *symbol_name, uint64_t address);
-void json_end(struct tracer *t);
+void record_code(struct tracer *t, const char *name, const char *symbol_name, uint64_t address);
+void record_end(struct tracer *t);
 
 /* --- kinds --- */
 

@@ -155,9 +155,9 @@ void add_string(const struct tracer *t, struct text *text, uint64_t address)
 
 /* --- time --- */
 
-void add_duration(const struct tracer *t, struct text *text, const struct place *from, const struct place *to)
+void add_duration(const struct tracer *t, struct text *text, const struct stamp *from, const struct stamp *to)
 {
-    uint64_t insns = to->icount - from->icount, awake = insns * t->m->clock.ns_per_insn;
+    uint64_t insns = to->at.icount - from->at.icount, awake = insns * t->m->clock.ns_per_insn;
     uint64_t slept = to->vns - from->vns - awake;
     char n[NUMBER_TEXT];
 

@@ -29,6 +29,6 @@ void add_buffer(const struct tracer *t, struct text *text, uint64_t address, uin
 void add_string(const struct tracer *t, struct text *text, uint64_t address);
 
 /* "in 12,345"; and how long it slept, if it did. */
-void add_duration(const struct tracer *t, struct text *text, const struct place *from, const struct place *to);
+void add_duration(const struct tracer *t, struct text *text, const struct stamp *from, const struct stamp *to);
 
 #endif
