@@ -35,15 +35,27 @@ static bool find_any(void *opaque, const char *name, uint64_t *address)
     return true;
 }
 
-static bool find_symbol(void *opaque, const char *name, uint64_t *address)
-{
-    return guest_symbols_find(opaque, name, address);
-}
-
 static void no_warning(void *opaque, const char *text)
 {
     (void)opaque;
     (void)text;
+}
+
+/* Finding all of a Linux kernel's symbols takes longer than many a run. */
+struct naming {
+    struct guest_symbols *symbols;
+    const struct machine *m;
+    bool looked;
+};
+
+static bool find_symbol(void *opaque, const char *name, uint64_t *address)
+{
+    struct naming *n = opaque;
+
+    if (!n->looked)
+        guest_symbols_look(n->symbols, n->m, no_warning, NULL);
+    n->looked = true;
+    return guest_symbols_find(n->symbols, name, address);
 }
 
 struct failure *survey_judge_create(const struct failure_options *o, char *err, size_t errlen)
@@ -72,6 +84,7 @@ void survey_tell_past(struct failure *f, const struct output_log *log, uint64_t 
 void survey_judge(struct verdict *v, struct failure *f, struct guest_symbols *symbols, struct machine *m,
                   enum machine_stop why)
 {
+    struct naming naming = {.symbols = symbols, .m = m};
     const char *line;
 
     v->why = why;
@@ -79,8 +92,7 @@ void survey_judge(struct verdict *v, struct failure *f, struct guest_symbols *sy
     v->icount = m->clock.icount;
     v->vns = clock_now_ns(&m->clock);
     v->rip = cpu_linear_rip(&m->cpus[0]);
-    guest_symbols_look(symbols, m, no_warning, NULL);
-    if (failure_rename(f, &(struct expr_names){.find = find_symbol, .opaque = symbols}, v->error,
+    if (failure_rename(f, &(struct expr_names){.find = find_symbol, .opaque = &naming}, v->error,
                        sizeof(v->error)) != 0)
         return;
     v->failed = failure_judge(f, m, why);
@@ -251,6 +263,7 @@ static void survey_in_job(void *opaque, size_t i, void *result)
 
     (void)i;
     replay(y);
+    guest_symbols_look(y->options->symbols, player_machine(s->player), no_warning, NULL);
     for (size_t k = 0; k < s->script.n; k++)
         name_place(y->options->symbols, &s->places[k]);
     for (size_t k = 0; k < s->ninterrupts; k++)
