@@ -33,6 +33,8 @@
 #include "gen.h"
 #include "native.h"
 
+#define RETRIES       5u /* of what failed, to tell a difference from a disturbance */
+#define MAX_DISTURBED 2u
 #define DEFAULT_COUNT       1000000u
 #define MAX_CUTS            40
 #define STATUS_SETUP        2
@@ -75,7 +77,7 @@ struct session {
     struct batch batches[NATIVE_SLOTS];
     struct run scratch; /* for reducing */
     bool inject;        /* self-test: spoil RAX after XADD */
-    uint64_t next, insns, compared, skipped, cut, failures;
+    uint64_t next, insns, compared, skipped, cut, failures, disturbed;
     uint64_t vectors[32];
 };
 
@@ -468,19 +470,36 @@ static void print_failure(const struct session *s, const struct run *r, uint64_t
     fflush(stdout);
 }
 
-/* Reduces what failed, and prints it. The native child must be idle. */
+/* Whether any of several more runs of what failed fails. */
+static bool fails_again(struct session *s, const struct run *failed)
+{
+    for (unsigned i = 0; i < RETRIES; i++) {
+        memcpy(&s->scratch, failed, sizeof(*failed));
+        if (fails(s, &s->scratch))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Reduces what failed, and prints it. The native child must be idle.
+ *
+ * The emulator does the same each time; a host may not: where it is a virtual machine itself, being interrupted
+ * while NT is set has been seen to clear it (once in some million sequences). So what never fails again is
+ * printed, and counts as a failure only when it is more than a few.
+ */
 static void report(struct session *s, const struct run *failed, uint64_t index)
 {
     struct run *r = &s->scratch;
 
-    s->failures++;
-    memcpy(r, failed, sizeof(*r));
-    if (!fails(s, r)) {
-        printf("DIFFERENCE that does not show again alone: sequence %" PRIu64 "\n", index);
+    if (!fails_again(s, failed)) {
+        printf("the host did otherwise once, and not again in %u runs: sequence %" PRIu64 "\n", RETRIES, index);
         memcpy(r, failed, sizeof(*r));
         print_failure(s, r, index);
+        s->failures += ++s->disturbed > MAX_DISTURBED;
         return;
     }
+    s->failures++;
     while (drop_items(s, r))
         ;
     clear_registers(s, r);
@@ -755,8 +774,10 @@ static void print_summary(const struct session *s, double seconds)
     unsigned i;
 
     printf("seed %" PRIu64 ": %" PRIu64 " instructions in %" PRIu64 " sequences compared, %" PRIu64
-           " skipped, %" PRIu64 " cut; %" PRIu64 " failures\n",
-           s->opt.seed, s->insns, s->compared, s->skipped, s->cut, s->failures);
+           " skipped, %" PRIu64 " cut; %" PRIu64 " failures, %" PRIu64
+           " disturbed by the host\n",
+           s->opt.seed, s->insns, s->compared, s->skipped, s->cut, s->failures,
+           s->disturbed);
     printf("%.1f s, %.0f instructions/s; ended by vector:", seconds, (double)s->insns / seconds);
     for (i = 0; i < 32; i++)
         if (s->vectors[i] != 0)
