@@ -56,6 +56,8 @@ struct bisect_result {
 
 /* Looks for the guest's names where the machine stands, with warnings on standard error. */
 void bisect_look(struct bisect *b);
+/* EXIT_DONE, or it has been said that seen() cannot be answered. When the end has been reached, or of an index. */
+int bisect_output_known(const struct bisect *b);
 /* Says what a timeline's status other than THERE and END means; the exit status. */
 int bisect_failed(const struct bisect *b, enum timeline_status status);
 /* The timeline's `interrupted`; `opaque` is a struct bisect. */
@@ -65,6 +67,9 @@ int bisect_parse_condition(struct bisect *b);
 
 /* The first moment at which the condition holds. An exit status, EXIT_DONE: *result says. */
 int bisect_lasting(struct bisect *b, struct bisect_result *result);
+
+/* The same of any condition. It enters the sandbox. */
+int bisect_first_ever(struct bisect *b, struct bisect_result *result);
 
 /* --- bisect_search.c --- */
 

@@ -246,8 +246,8 @@ static void print_when(const struct bisect *b, const struct place *p)
     char n[MOMENT_TEXT];
 
     printf("%s: %s instruction %s, %" PRIu64 ".%09" PRIu64 " s", subject(b),
-           b->when != NULL ? "holds from" : "bad from", moment_text(p->at, n), p->ns / second,
-           p->ns % second);
+           b->when == NULL ? "bad from" : b->args->first_ever ? "first holds at" : "holds from",
+           moment_text(p->at, n), p->ns / second, p->ns % second);
 }
 
 static void print_found(const struct bisect *b, const struct step *s)
@@ -255,7 +255,7 @@ static void print_found(const struct bisect *b, const struct step *s)
     char entry[128], n[MOMENT_TEXT];
 
     print_when(b, &s->first);
-    printf(" on\n  made so by  ");
+    printf("%s\n  made so by  ", b->args->first_ever ? "" : " on");
     if (s->entered) {
         describe_entry(s, entry, sizeof(entry));
         printf("the entry into %s, at\n              ", entry);
@@ -413,7 +413,7 @@ int bisect_report(struct bisect *b, const struct bisect_result *r)
     switch (r->answer) {
     case BISECT_FOUND: return report_found(b, r);
     case BISECT_AT_BEGIN:
-        return report_place(b, r->first, "begin", " on already, where the search begins", EXIT_DONE);
+        return report_place(b, r->first, "begin", b->args->first_ever ? ", where the search begins" : " on already, where the search begins", EXIT_DONE);
     case BISECT_NOT_LASTING:
         return report_place(b, r->first, "not lasting",
                             ", but not at the end: it does not last. --first-ever finds its first moment", EXIT_NO);

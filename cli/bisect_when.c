@@ -167,7 +167,9 @@ static int search(struct bisect *b, const struct places *p, struct bisect_result
 
     if (status != TIMELINE_THERE)
         return bisect_failed(b, status);
-    return r->answer == BISECT_FOUND ? bisect_halve(b, judge, b, r) : EXIT_DONE;
+    if (r->answer != BISECT_FOUND)
+        return bisect_output_known(b);
+    return bisect_halve(b, judge, b, r);
 }
 
 int bisect_lasting(struct bisect *b, struct bisect_result *result)

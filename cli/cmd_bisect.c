@@ -24,6 +24,7 @@
 #include "option_values.h"
 #include "progress.h"
 #include "sandbox.h"
+#include "temp_index.h"
 #include "trace_cmd.h"
 
 /* --- arguments --- */
@@ -162,6 +163,19 @@ static bool try_condition(struct bisect *b, const struct guest_symbols *symbols,
     return b->when != NULL;
 }
 
+/* To the last checkpoint, or to the end where there are none: where the guest's kernel is up if it ever is. */
+static enum timeline_status go_to_symbols(struct bisect *b)
+{
+    size_t count = timeline_checkpoints(b->t).count, pages;
+    enum timeline_status status;
+    uint64_t icount;
+
+    if (count > 1 && timeline_checkpoint_at(b->t, count - 1, &icount, &pages))
+        return timeline_seek(b->t, (struct moment){.icount = icount});
+    status = timeline_seek(b->t, timeline_end_moment());
+    return status == TIMELINE_END ? TIMELINE_THERE : status;
+}
+
 int bisect_parse_condition(struct bisect *b)
 {
     enum timeline_status status;
@@ -176,8 +190,8 @@ int bisect_parse_condition(struct bisect *b)
     bisect_look(b); /* the kernel image may have its symbols with it, */
     if (try_condition(b, b->symbols, err, sizeof(err)))
         return EXIT_DONE;
-    status = timeline_seek(b->t, timeline_end_moment()); /* or its memory, in the end */
-    if (status != TIMELINE_END)
+    status = go_to_symbols(b); /* or its memory, in the end */
+    if (status != TIMELINE_THERE)
         return bisect_failed(b, status);
     bisect_look(b);
     if (try_condition(b, b->symbols, err, sizeof(err)))
@@ -187,50 +201,89 @@ int bisect_parse_condition(struct bisect *b)
     return EXIT_USAGE;
 }
 
-/* --- --when --- */
-
-static int search_when(struct bisect *b)
+int bisect_output_known(const struct bisect *b)
 {
-    struct bisect_result result;
-    int status = bisect_parse_condition(b);
-
-    if (status == EXIT_DONE)
-        status = bisect_lasting(b, &result);
-    if (status == EXIT_DONE)
-        status = bisect_report(b, &result);
-    progress_end();
-    return status;
+    if (!(expr_uses(condition_expr(b->when)) & EXPR_USES_OUTPUT) || timeline_knows_all_output(b->t))
+        return EXIT_DONE;
+    cli_error("%s: the guest prints more than is kept of it: seen() cannot be answered", b->args->trace);
+    return EXIT_USAGE;
 }
 
-static int open_and_search(const struct bisect_args *a)
+/* --- the searches --- */
+
+/* A timeline that this process itself runs, in the sandbox. */
+static int open_to_run(struct bisect *b)
 {
-    struct bisect b = {.args = a};
     struct timeline_options how = {.struct_size = sizeof(how),
-                                   .checkpoint_bytes = a->checkpoint_bytes,
+                                   .checkpoint_bytes = b->args->checkpoint_bytes,
                                    .interrupted = bisect_interrupted,
                                    .progress = progress_show,
-                                   .opaque = &b};
+                                   .opaque = b};
     char err[512];
-    int status = EXIT_USAGE;
 
-    b.t = timeline_open(a->trace, &pc_board, &how, err, sizeof(err));
-    if (b.t == NULL) {
+    b->t = timeline_open(b->args->trace, &pc_board, &how, err, sizeof(err));
+    if (b->t == NULL) {
         cli_error("%s", err);
         return EXIT_USAGE;
     }
-    if (timeline_index_note(b.t) != NULL)
-        cli_error("%s", timeline_index_note(b.t));
-    b.m = timeline_machine(b.t);
-    b.symbols = guest_symbols_create(a->vmlinux, a->modules, err, sizeof(err));
-    if (b.symbols == NULL) {
+    b->m = timeline_machine(b->t);
+    if (timeline_index_note(b->t) != NULL)
+        cli_error("%s", timeline_index_note(b->t));
+    return EXIT_DONE;
+}
+
+static int open_symbols(struct bisect *b)
+{
+    char err[512];
+
+    b->symbols = guest_symbols_create(b->args->vmlinux, b->args->modules, err, sizeof(err));
+    if (b->symbols == NULL) {
         cli_error("bisect: %s", err);
-    } else {
-        guest_symbols_names_only(b.symbols);
-        term_take_signals();
-        status = a->no_sandbox ? EXIT_DONE : sandbox_enter();
-        if (status == EXIT_DONE)
-            status = search_when(&b);
+        return EXIT_USAGE;
     }
+    guest_symbols_names_only(b->symbols);
+    return EXIT_DONE;
+}
+
+static int search_lasting(struct bisect *b, struct bisect_result *result)
+{
+    int status = open_to_run(b);
+
+    if (status == EXIT_DONE)
+        status = open_symbols(b);
+    term_take_signals();
+    if (status == EXIT_DONE && !b->args->no_sandbox)
+        status = sandbox_enter();
+    if (status == EXIT_DONE)
+        status = bisect_parse_condition(b);
+    return status == EXIT_DONE ? bisect_lasting(b, result) : status;
+}
+
+/* This process only looks, until bisect_first_ever() has entered the sandbox. */
+static int search_first_ever(struct bisect *b, struct bisect_result *result)
+{
+    int status;
+
+    term_take_signals();
+    status = temp_index_open(&b->t, b->args->trace, b->args->no_sandbox);
+    if (status == EXIT_DONE) {
+        b->m = timeline_machine(b->t);
+        status = open_symbols(b);
+    }
+    if (status == EXIT_DONE)
+        status = bisect_parse_condition(b);
+    return status == EXIT_DONE ? bisect_first_ever(b, result) : status;
+}
+
+static int search_when(const struct bisect_args *a)
+{
+    struct bisect b = {.args = a};
+    struct bisect_result result;
+    int status = a->first_ever ? search_first_ever(&b, &result) : search_lasting(&b, &result);
+
+    if (status == EXIT_DONE)
+        status = bisect_report(&b, &result);
+    progress_end();
     condition_destroy(b.when);
     guest_symbols_destroy(b.symbols);
     timeline_destroy(b.t);
@@ -255,5 +308,5 @@ int cmd_bisect(int argc, char **argv)
     if (has_option(argc, argv, "causal"))
         return bisect_causal(argc, argv);
     status = parse_args(&a, argc, argv);
-    return status == EXIT_DONE ? open_and_search(&a) : status;
+    return status == EXIT_DONE ? search_when(&a) : status;
 }

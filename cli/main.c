@@ -59,6 +59,8 @@ static const struct command commands[] = {
      "\n"
      "  --when EXPR           a condition that stays true once it is, such as 'u32[jiffies] > 0x10000' or\n"
      "                        'seen(\"Oops\")': see deja(1), CONDITIONS\n"
+     "  --first-ever          of a condition that may become false again: asks at every moment\n"
+     "  --jobs N              how many processes do that [all cores]\n"
      "  --between A,B         look only between these instructions (A..B where they have commas)\n"
      "  --vmlinux FILE        the guest kernel with its debug information, for symbols\n"
      "  --modules DIR         the guest's kernel modules (.ko)\n"

@@ -86,6 +86,20 @@ static struct block *find_block(struct cpu *cpu, uint64_t rip)
     return b;
 }
 
+/* Whoever inspects every moment is to see this one before the fetch, which may set bits in page tables. */
+static inline bool must_come_past_loop(const struct cpu *cpu)
+{
+    return unlikely(cpu->inspecting == INSPECT_EVERY) && !inspect_was_told(cpu, debugger_moment(cpu, NULL));
+}
+
+/* A block that was looked up. When the fetch was seen by a watchpoint, the run ends behind the instruction. */
+static const struct op *block_enter_found(struct cpu *cpu, struct block *b, uint64_t rip)
+{
+    if (unlikely(cpu->exit_request))
+        cpu->icount_end = cpu->icount + 1;
+    return block_enter(cpu, b, rip);
+}
+
 const struct op *block_goto(struct cpu *cpu, uint64_t rip)
 {
     struct jump_entry *j = jump_slot(cpu, rip);
@@ -93,12 +107,12 @@ const struct op *block_goto(struct cpu *cpu, uint64_t rip)
 
     if (likely(j->rip == rip && j->key == cpu->jump_key && !j->block->dropped))
         return block_enter(cpu, j->block, rip);
-    if (cpu->icount >= cpu->icount_end) {
+    if (cpu->icount >= cpu->icount_end || must_come_past_loop(cpu)) {
         cpu->rip = rip;
         LEAVE();
     }
     b = find_block(cpu, rip);
-    return block_enter(cpu, b, rip);
+    return block_enter_found(cpu, b, rip);
 }
 
 /* Same page both linear and physical: the translation is the one being executed from. */
@@ -117,14 +131,14 @@ const struct op *block_goto_and_link(struct cpu *cpu, const struct op *op, uint6
     const struct block *from = cpu->block;
     struct block *b;
 
-    if (cpu->icount >= cpu->icount_end) {
+    if (cpu->icount >= cpu->icount_end || must_come_past_loop(cpu)) {
         cpu->rip = rip;
         LEAVE();
     }
     b = find_block(cpu, rip);
     if (flushes == cpu->blocks->flushes && may_link(cpu, from, b, rip))
         ((struct op *)op)->link = b;
-    return block_enter(cpu, b, rip);
+    return block_enter_found(cpu, b, rip);
 }
 
 const struct op *block_continue(struct cpu *cpu)
@@ -289,6 +303,8 @@ static bool recover(struct cpu *cpu, enum unwind_reason why, uint64_t end, enum 
         *exit = CPU_EXIT_EVENT;
         return false;
     }
+    if (cpu->debugger->nhits > 0)
+        inspect_hits_lost(&cpu->debugger->inspection);
     debugger_forget_hits(cpu->debugger);
     if (cpu->icount == cpu->retired_mark)
         cpu->faults_in_a_row++;

@@ -5,7 +5,7 @@
  * Moments are where an instruction or the entry into a handler begins. The machine's loop comes past those at
  * which an interrupt is taken or the CPU sleeps, the engine's loop past those at which it looks for a block, which
  * are those after entries and faults too, and for INSPECT_EVERY all blocks are of the checked form (debugger.c), so
- * that each of their instructions comes past here; repeated string instructions leave their block after each
+ * that each of their instructions comes past here, and none is looked for before its moment was told; repeated string instructions leave their block after each
  * iteration. Whoever comes past a moment that was told already is not heard.
  *
  * Control state is changed by instructions that end their block and go on through the engine's loop when an exit
@@ -38,21 +38,33 @@ void inspect_forget(struct machine *m)
     m->debugger->inspection.any = m->debugger->inspection.stop = false;
 }
 
+bool inspect_was_told(const struct cpu *cpu, struct moment at)
+{
+    const struct inspection *in = &cpu->debugger->inspection;
+
+    return in->any && moment_equal(at, in->told);
+}
+
 static struct control_state control_of(const struct cpu *cpu)
 {
-    return (struct control_state){.cr0 = cpu->cr0,
-                                  .cr2 = cpu->cr2,
-                                  .cr3 = cpu->cr3,
-                                  .cr4 = cpu->cr4,
-                                  .efer = cpu->efer,
-                                  .cpl = cpu->cpl,
-                                  .halted = cpu->halted};
+    struct control_state now = {.cr0 = cpu->cr0,
+                                .cr2 = cpu->cr2,
+                                .cr3 = cpu->cr3,
+                                .cr4 = cpu->cr4,
+                                .efer = cpu->efer,
+                                .cpl = cpu->cpl,
+                                .halted = cpu->halted,
+                                .a20 = cpu->machine->a20_mask};
+
+    memcpy(now.pdpte, cpu->pdpte, sizeof(now.pdpte));
+    return now;
 }
 
 static bool same_control(const struct control_state *a, const struct control_state *b)
 {
     return a->cr0 == b->cr0 && a->cr2 == b->cr2 && a->cr3 == b->cr3 && a->cr4 == b->cr4 && a->efer == b->efer &&
-           a->cpl == b->cpl && a->halted == b->halted;
+           a->cpl == b->cpl && a->halted == b->halted && a->a20 == b->a20 &&
+           memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte)) == 0;
 }
 
 /* Whether the inspector wants to be told of this moment; it counts as told then. */

@@ -124,6 +124,8 @@ struct walk {
     enum mmu_access access;
     bool user;          /* the access is a user access */
     bool peek;          /* no side effects */
+    uint64_t *path;     /* where the addresses of the entries go that are looked at; NULL: nowhere */
+    unsigned npath;
     bool fault;
     uint32_t error;     /* of the fault, but for the access bits */
     uint64_t frame;     /* result: page frame | TLB2_* */
@@ -156,6 +158,8 @@ static uint8_t *table_entry(struct walk *w, uint64_t gpa, unsigned level, unsign
 
     if (page == UINT64_MAX)
         return NULL;
+    if (w->path != NULL)
+        w->path[w->npath++] = gpa;
     if (!w->peek)
         note_table(w, page, level, entry_bytes);
     return ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK);
@@ -177,6 +181,9 @@ static void entry_set(struct walk *w, uint8_t *entry, uint64_t gpa, uint64_t old
 
     if (w->peek || (old & bits) == bits)
         return;
+    /* Who watches the entry is to see the instruction's access and nothing behind it. */
+    if (unlikely(debugger_overlaps_physical(w->cpu->debugger, gpa, 1)) && w->cpu->op != NULL)
+        require_solo(w->cpu);
     w->cpu->blocks->walking = true;
     ram_prepare_write(w->cpu->ram, gpa, 1);
     w->cpu->blocks->walking = false;
@@ -759,6 +766,16 @@ uint64_t cpu_peek_translate(const struct cpu *cpu, uint64_t linear)
         return UINT64_MAX;
     walk(&w, true);
     return w.fault ? UINT64_MAX : frame_gpa(cpu, w.frame, linear);
+}
+
+unsigned cpu_peek_path(const struct cpu *cpu, uint64_t linear, uint64_t path[CPU_PATH_MAX])
+{
+    struct walk w = {
+        .cpu = (struct cpu *)cpu, .linear = linear, .access = MMU_READ, .peek = true, .path = path};
+
+    if (!(cpu->efer & EFER_LMA) || cpu_is_canonical(linear))
+        walk(&w, true);
+    return w.npath;
 }
 
 size_t cpu_peek(const struct cpu *cpu, uint64_t linear, void *out, size_t len)

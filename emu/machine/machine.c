@@ -190,6 +190,7 @@ int machine_reset(struct machine *m, char *err, size_t errlen)
 
     for (i = 0; i < m->ncpus; i++)
         blocks_flush(&m->cpus[i]);
+    inspect_forget(m);
     ram_clear(&m->ram);
     if (tracking)
         ram_digest(&m->ram);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""`deja bisect --when` on the demo guest, compared with asking at every moment of the run.
+"""`deja bisect --when` on the demo and on small guests, compared with asking at every moment of the run.
 
-usage: check_bisect.py DEJA EVERY_MOMENT DEMO_ELF
+usage: check_bisect.py DEJA EVERY_MOMENT DEMO_ELF GUESTS
 """
 import json
 import os
@@ -12,8 +12,8 @@ import sys
 import tempfile
 import unittest
 
-DEJA, EVERY_MOMENT, DEMO_ELF = (os.path.abspath(path) for path in sys.argv[1:4])
-del sys.argv[1:4]
+DEJA, EVERY_MOMENT, DEMO_ELF, GUESTS = (os.path.abspath(path) for path in sys.argv[1:5])
+del sys.argv[1:5]
 
 # Conditions that stay true once they are, in the demo's run.
 LASTING = [
@@ -36,7 +36,40 @@ PASSING = [
     "u64[ticks] == 500",
     "rax == 77 && icount > 5000000",
     "icount == 4321",
+    "vns == 499_933_849",
+    "u64[ticks] == 500 && halted",
+    "u64[ticks] == 500 && seen(\"audit 1\")",
+    "!seen(\"audit 2\") && seen(\"audit 1\")",
+    "u64[rsp] == 1 && rsp > 0x110000",
+    "u32[phys 0xfee00020] == 7 || u64[ticks] == 123",
+    "u8[phys 0xb8000] == 65 || rip == on_tick && u64[ticks] == 300",
+    "u64[u64[current] + 8] == 3 || u32[phys ticks] == 1001",
+    "eflags & 1 && !(eflags & 0x200) && rip != 0x100000",
 ]
+
+# Of small guests: paging and what changes mappings, privilege, faults, repeated string instructions.
+OF_GUESTS = {
+    "paging.bin": [
+        "u64[0x40000000] == 0x2222", "u64[0x40000000] == 0x3333", "(u64[phys 0x110000] & 0x60) == 0x20",
+        "(u64[phys 0x110000] & 0x60) == 0x60", "u8[0x40000000] == 1", "cr2 == 0x40000000", "(cr0 & 0x10000) == 0",
+        "u64[u64[phys 0x110000] & 0xfffff000] == 0x2222", "u32[0x40000ffe] == 0x22221111 || u16[0x40000fff]",
+        "u64[0x40200000 + 0x121000] == 0x2222", "u64[0x40000ffc] == 0x1122334455667788",
+        "cr2 == 0x40000000 && u64[0x40000000] == 0x2222", "!(u64[0x40000000] || 1) || u64[0x40001000] >= 0",
+    ],
+    "tlb.bin": [
+        "u64[0x40003000] == 5", "u64[0x40000000] == 7 && u64[0x40001000] == 3",
+        "u64[0x40001000] == 6 && (cr4 & 0x80) == 0", "u64[0x40000000] + u64[0x40007000] == 13",
+        "u64[phys (u64[phys 0x110018] & 0xff000)] == 6", "rcx == 0x40003000 && u64[rcx] == 2",
+    ],
+    "rings.bin": ["cpl == 3", "cpl == 1", "cpl == 2", "cpl == 3 && rsp < 0x1000", "cpl == 3 && cr2 != 0"],
+    "exceptions.bin": ["cr2 != 0", "halted", "cr2 == 0xdead", "u64[rsp + 8] == 8", "rip == 0x40000000"],
+    "modes32.bin": ["cr0 & 0x80000000", "cr3 != 0 && !(cr0 & 1)", "(cr4 & 0x20) && (cr0 & 0x80000000)", "efer & 0x400",
+                    "(cr0 & 0x80000001) == 0x80000001 && !(efer & 0x400) && u8[0x7c00]"],
+    "switch.elf": ["cpl == 3", "cr3 == 0x5000", "halted", "u64[rsp] == rip"],
+    "strings.bin": ["rcx == 5 && rdi > 0x1000", "u8[rdi] == 0x55", "rcx == 3 && u8[rsi] == u8[rdi] && rsi != rdi"],
+    "apic.bin": ["u32[phys 0xfee00080] == 0x20", "u32[0xfee00320] == 7 || halted"],
+    "smc.bin": ["u8[rip] == 0xf4", "u32[rip + 1] == 0x12345678"],
+}
 
 
 def deja(*args, **kwargs):
@@ -47,6 +80,11 @@ def deja(*args, **kwargs):
 def demo_symbols():
     table = subprocess.run(["nm", DEMO_ELF], capture_output=True, text=True, check=True).stdout
     return {name: int(value, 16) for value, _, name in (line.split() for line in table.splitlines())}
+
+
+def every_moment(trace, *args):
+    result = subprocess.run([EVERY_MOMENT, trace, *args], capture_output=True, text=True, timeout=280, check=True)
+    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 class Bisect(unittest.TestCase):
@@ -69,11 +107,9 @@ class Bisect(unittest.TestCase):
     @classmethod
     def every_moment(cls, *conditions):
         """It knows no symbols: they become numbers."""
-        numbers = [re.sub(r"\b(ticks|reporting|bank|ledger)\b", lambda m: hex(cls.symbols[m[1]]), condition)
-                   for condition in conditions]
-        result = subprocess.run([EVERY_MOMENT, cls.trace, *numbers], capture_output=True, text=True, timeout=280,
-                                check=True)
-        return [json.loads(line) for line in result.stdout.splitlines()]
+        names = r"\b(ticks|reporting|current|on_tick)\b"
+        return every_moment(cls.trace, *(re.sub(names, lambda m: hex(cls.symbols[m[1]]), condition)
+                                         for condition in conditions))
 
     def bisect(self, trace, *args, status=0):
         result = deja("bisect", trace, "--json", *args)
@@ -105,6 +141,36 @@ class Bisect(unittest.TestCase):
                 found = self.bisect(trace, "--when", condition)
                 self.assertEqual((found["answer"], found["when"]), ("found", condition))
                 self.assert_same(found, self.truth[condition], condition)
+
+    def test_the_first_moment_ever_of_any_condition(self):
+        for trace in (self.trace, self.indexed):
+            for condition in PASSING if trace == self.indexed else PASSING[:3] + LASTING[:3]:
+                found = self.bisect(trace, "--first-ever", "--when", condition)
+                self.assertEqual(found["answer"], "found", condition)
+                self.assert_same(found, self.truth[condition], condition)
+
+    def test_the_first_moment_ever_by_one_job_and_by_many(self):
+        for condition in ("u64[ticks] == 500", "u64[rsp] == 1 && rsp > 0x110000"):
+            for jobs in ("1", "5"):
+                found = self.bisect(self.indexed, "--first-ever", "--jobs", jobs, "--when", condition)
+                self.assert_same(found, self.truth[condition], condition)
+
+    def test_the_first_moment_ever_between_two(self):
+        """Every second that is asked for begins where the last one was found."""
+        begin, seen = 0, []
+        for _ in range(4):
+            found = self.bisect(self.indexed, "--first-ever", "--when", "halted", "--between", f"{begin},{begin + 6_000_000}")
+            seen.append(found["first"]["icount"])
+            begin = found["first"]["icount"] + 1
+        truth = every_moment(self.trace, "--between", str(seen[2] + 1), str(seen[3] + 10), "halted")[0]
+        self.assertEqual(seen[3], truth["icount"])
+        found = self.bisect(self.indexed, "--first-ever", "--when", "halted", "--between", f"{seen[3]},{seen[3]}")
+        self.assertEqual((found["answer"], found["first"]["icount"]), ("begin", seen[3]))
+        self.bisect(self.indexed, "--first-ever", "--when", "halted", "--between", f"{seen[2] + 1},{seen[3] - 1}", status=1)
+
+    def test_it_is_never_so(self):
+        for condition in ("cpl == 3", "u64[ticks] == 77777", "rax == 0x123456789abcdef && rbx == 5", 'seen("x") && !seen("x")'):
+            self.assertEqual(self.bisect(self.indexed, "--first-ever", "--when", condition, status=1)["answer"], "never")
 
     def test_what_made_it_so_is_shown(self):
         found = self.bisect(self.trace, "--when", "u64[ticks] >= 777")
@@ -214,6 +280,29 @@ class Bisect(unittest.TestCase):
         with open(bad, "wb") as f:
             f.write(data)
         self.assertIn(bad, self.refused(bad, "--when", 'seen("nothing at all")'))
+
+
+class Guests(unittest.TestCase):
+    def check(self, guest):
+        with tempfile.TemporaryDirectory() as folder:
+            trace = os.path.join(folder, "guest.deja")
+            deja("record", "-o", trace, "--seed", "7", "-m", "64M", "-kernel", os.path.join(GUESTS, guest))
+            deja("index", trace)
+            conditions = OF_GUESTS[guest]
+            for condition, truth in zip(conditions, every_moment(trace, *conditions)):
+                result = deja("bisect", trace, "--json", "--first-ever", "--when", condition)
+                self.assertEqual((result.returncode, result.stderr), (truth["begins"] == 0, ""), condition)
+                found = json.loads(result.stdout)
+                if truth["begins"] > 0:
+                    for place, of in ((found.get("first"), truth), (found.get("before"), truth["before"])):
+                        for name in ("icount", "entries", "rip"):
+                            if place is not None:
+                                self.assertEqual(place[name], of[name], (guest, condition, name))
+                print(guest, condition, found["answer"], truth["begins"])
+
+
+for name in OF_GUESTS:
+    setattr(Guests, "test_the_first_moment_ever_in_" + name.replace(".", "_"), lambda self, guest=name: self.check(guest))
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ static uint64_t sum_registers(const struct machine *m)
 
 static uint64_t sum_control(const struct cpu *cpu)
 {
-    uint64_t v[7] = {cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer, cpu->cpl, cpu->halted};
+    uint64_t v[] = {cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer, cpu->cpl, cpu->halted,
+                    cpu->machine->a20_mask, cpu->pdpte[0], cpu->pdpte[1], cpu->pdpte[2], cpu->pdpte[3]};
 
     return mix(1, v, sizeof(v) / sizeof(v[0]));
 }

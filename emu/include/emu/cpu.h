@@ -325,6 +325,10 @@ bool cpu_can_wake(const struct cpu *cpu);
 /* --- looking without touching (debuggers, reports) --- */
 /* Physical address of a linear one by the current tables, no side effects; UINT64_MAX: not mapped. */
 uint64_t cpu_peek_translate(const struct cpu *cpu, uint64_t linear);
+/* Where in RAM the table entries are that this looks at, in their order: how many. As long as these stay as they
+ * are, and control state (emu/inspect.h) too, so does the translation. */
+#define CPU_PATH_MAX 4
+unsigned cpu_peek_path(const struct cpu *cpu, uint64_t linear, uint64_t path[CPU_PATH_MAX]);
 /* Bytes read, less than len where unmapped. */
 size_t cpu_peek(const struct cpu *cpu, uint64_t linear, void *out, size_t len);
 /* rflags with the arithmetic flags in place; valid at any time. */

@@ -25,7 +25,9 @@ struct machine;
 enum machine_inspection {
     INSPECT_NOTHING = 0,
     /* Moments at which one of these differs from what it was when something was told last: CPL, CR0, CR2, CR3, CR4,
-     * EFER, whether the CPU is halted. The first moment of all is told as well. */
+     * EFER, the PDPTEs, the A20 gate, whether the CPU is halted. The first moment of all is told as well, those
+     * behind a reset, and those behind an instruction that faulted after it had touched something that a debugger
+     * watches. */
     INSPECT_CONTROL,
     INSPECT_EVERY,
 };
