@@ -236,12 +236,14 @@ static void list_events(const struct causal *c, uint64_t from, uint64_t to, void
     char text[160];
 
     for (size_t i = 0; i < c->run.script.n; i++) {
-        const struct place *p = &c->run.places[i];
+        const struct script_event *e = &c->run.script.events[i];
+        uint64_t at = c->run.places[i].at.icount;
 
-        if (p->at.icount < from || p->at.icount >= to)
+        /* An act upon timing is done as soon as its moment is there: the samples from there on come after it. */
+        if (e->kind == INPUT_TIME ? at <= from || at > to : at < from || at >= to)
             continue;
-        script_describe(&c->run.script.events[i], text, sizeof(text));
-        print(c, p, text);
+        script_describe(e, text, sizeof(text));
+        print(c, &c->run.places[i], text);
     }
     for (size_t i = 0; i < c->run.ninterrupts; i++) {
         const struct surveyed_interrupt *n = &c->run.interrupts[i];
