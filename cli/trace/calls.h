@@ -8,6 +8,7 @@
 #include "trace.h"
 
 #define MAX_FORMAT 12u
+_Static_assert(MAX_FORMAT == BTF_MAX_PARAMS, "arguments by letters and by types have room in the same array");
 
 /* Whether a function's code holds a jump to its own first instruction. */
 enum loops { LOOPS_UNKNOWN, LOOPS_NO, LOOPS_YES };

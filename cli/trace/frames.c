@@ -35,6 +35,7 @@
 #define MAX_STACK_USER   (8u << 20)
 #define MAX_POPPED       256u  /* bytes of arguments that a 32-bit function may pop as it returns */
 #define SWEEP_AT_FIRST   256u
+#define MAX_FRAMES       65536u
 #define MAX_BORDERS      64u
 
 struct frames {
@@ -102,6 +103,14 @@ static bool is_of_other_task(const struct frame *frame, const struct process *wh
     return frame->at.who.task != 0 && who->task != 0 && frame->at.who.task != who->task;
 }
 
+/* Something else lies where its return address was: it will not return. */
+static bool is_gone(const struct tracer *t, const struct frame *frame)
+{
+    uint64_t value;
+
+    return same_space(t, frame) && read_slot(t->cpu, frame->slot, frame->word, &value) && value != frame->pushed;
+}
+
 /* Its return address is still where it was. */
 static bool is_intact(const struct tracer *t, const struct frame *frame)
 {
@@ -131,28 +140,6 @@ static bool mapped_between(const struct cpu *cpu, uint64_t low, uint64_t high)
         if (cpu_peek_translate(cpu, page + 1) == UINT64_MAX)
             return false;
     return true;
-}
-
-/* The nearest call above `slot` on the same stack; SIZE_MAX: none. */
-static size_t find_parent(const struct tracer *t, const struct frames *f, const struct frame *new)
-{
-    size_t best = SIZE_MAX;
-    uint64_t slot = new->slot, nearest = slot + max_stack(t->cpu->cpl);
-
-    for (size_t i = 0; i < f->n; i++) {
-        const struct frame *a = &f->list[i];
-
-        if (a->slot <= slot || a->slot > nearest || !same_space(t, a) ||
-            is_of_other_task(a, &new->at.who) || !is_intact(t, a))
-            continue;
-        if (best != SIZE_MAX && a->slot == nearest && a->depth < f->list[best].depth)
-            continue;
-        best = i;
-        nearest = a->slot;
-    }
-    if (best == SIZE_MAX || border_between(f, slot, nearest) || !mapped_between(t->cpu, slot, nearest))
-        return SIZE_MAX;
-    return best;
 }
 
 /* Code runs with its stack at `top`: calls below that wait are on another one. */
@@ -252,9 +239,11 @@ static void sweep(struct tracer *t, struct frames *f)
 {
     if (f->n < f->sweep_at)
         return;
-    for (size_t i = f->n; i-- > 0;)
-        if (same_space(t, &f->list[i]) && !is_intact(t, &f->list[i]))
+    for (size_t i = 0; i < f->n;)
+        if (is_gone(t, &f->list[i]))
             give_up(t, f, i);
+        else
+            i++;
     f->sweep_at = 2 * f->n > SWEEP_AT_FIRST ? 2 * f->n : SWEEP_AT_FIRST;
 }
 
@@ -299,10 +288,48 @@ static size_t settle_slot(struct tracer *t, struct frames *f, const struct frame
     return tail;
 }
 
+/* The nearest call above `slot`, not more than `distance` away; of several that return together the innermost.
+ * SIZE_MAX: none. */
+static size_t nearest_above(const struct tracer *t, const struct frames *f, uint64_t slot, uint64_t distance,
+                            const struct process *who)
+{
+    size_t best = SIZE_MAX;
+
+    for (size_t i = 0; i < f->n; i++) {
+        const struct frame *a = &f->list[i];
+
+        if (a->slot > slot && a->slot - slot <= distance && same_space(t, a) && !is_of_other_task(a, who) &&
+            (best == SIZE_MAX || a->slot < f->list[best].slot ||
+             (a->slot == f->list[best].slot && a->depth >= f->list[best].depth)))
+            best = i;
+    }
+    return best;
+}
+
+/* The call that a new one is in: the nearest above it on the same stack; SIZE_MAX: none. */
+static size_t find_parent(struct tracer *t, struct frames *f, const struct frame *new)
+{
+    size_t best;
+
+    while ((best = nearest_above(t, f, new->slot, max_stack(new->cpl), &new->at.who)) != SIZE_MAX) {
+        const struct frame *above = &f->list[best];
+
+        if (is_gone(t, above))
+            give_up(t, f, best);
+        else if (border_between(f, new->slot, above->slot) || !mapped_between(t->cpu, new->slot, above->slot))
+            return SIZE_MAX;
+        else
+            return best;
+    }
+    return SIZE_MAX;
+}
+
 /* --- entries and returns --- */
 
 static bool append(struct tracer *t, struct frames *f, const struct frame *new)
 {
+    if (f->n == MAX_FRAMES)
+        give_up(t, f, 0); /* the oldest: so many do not wait, they are lost */
     if (f->n == f->capacity) {
         size_t capacity = f->capacity == 0 ? 64 : 2 * f->capacity;
         struct frame *list = realloc(f->list, capacity * sizeof(*list));
@@ -405,7 +432,7 @@ void frames_far_return(struct tracer *t, struct frames *f, const struct watch_ev
 void frames_end(struct tracer *t, struct frames *f)
 {
     for (size_t i = 0; i < f->n; i++) {
-        bool gone = same_space(t, &f->list[i]) && !is_intact(t, &f->list[i]);
+        bool gone = is_gone(t, &f->list[i]);
 
         print_no_return(t, &f->list[i], gone ? "lost" : "unfinished");
     }

@@ -32,12 +32,23 @@ void text_add_seconds(struct text *text, int width, uint64_t ns)
 
 /* --- lines --- */
 
+/* Names come from the guest: nothing in them is to move the reader's cursor. */
+static void make_plain(struct text *line)
+{
+    for (size_t i = 0; i < line->len; i++)
+        if ((unsigned char)line->data[i] < ' ' || line->data[i] == 0x7f)
+            line->data[i] = '?';
+}
+
 void out_flush(struct tracer *t)
 {
+    struct text *line = &t->out.held;
+
     if (t->out.held_id == 0)
         return;
     t->out.held_id = 0;
-    fwrite(t->out.held.data, 1, t->out.held.len, stdout);
+    make_plain(line);
+    fwrite(line->data, 1, line->len, stdout);
     putchar('\n');
 }
 

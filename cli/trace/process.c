@@ -22,13 +22,17 @@ static bool in_upper_half(uint64_t address)
     return (int64_t)address < 0;
 }
 
-/* current_task, or since Linux 6.2 the member of pcpu_hot. */
+/*
+ * current_task, or since Linux 6.2 the member of pcpu_hot. Their addresses are offsets into the per-CPU area; in a
+ * kernel for one CPU they are addresses. Where they are neither (6.15 and later), tasks are not known.
+ */
 static bool find_current(struct tracer *t, const struct btf *types)
 {
-    uint64_t hot, member;
+    uint64_t hot, member, offsets;
 
     if (guest_symbols_find(t->symbols, "current_task", &t->tasks.current))
-        return true;
+        return !in_upper_half(t->tasks.current) ||
+               !guest_symbols_find(t->symbols, "__per_cpu_offset", &offsets);
     if (types == NULL || !guest_symbols_find(t->symbols, "pcpu_hot", &hot) ||
         !btf_member(types, "pcpu_hot", "current_task", &member))
         return false;
@@ -71,9 +75,6 @@ static void read_names(const struct tracer *t, struct process *p)
                read_all(t->cpu, p->task + l->tgid, &p->tgid, sizeof(p->tgid)) &&
                read_all(t->cpu, p->task + l->comm, p->comm, COMM_BYTES);
     p->comm[COMM_BYTES] = '\0';
-    for (char *c = p->comm; *c != '\0'; c++)
-        if (*c < ' ' || *c > '~')
-            *c = '?';
 }
 
 struct process process_now(const struct tracer *t)

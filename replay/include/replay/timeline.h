@@ -107,7 +107,8 @@ int timeline_set_points(struct timeline *t, const struct debug_point *points, si
 
 /*
  * Whether a hit is to stop a run: asked with the machine at it (a breakpoint: before the instruction; a
- * watchpoint: after it). NULL: each one does. It must not run or change the machine.
+ * watchpoint: after it). NULL: each one does. It must not run or change the machine; but it may insert points
+ * into it (emu/debug.h), which hold to the end of the run.
  */
 typedef bool timeline_accept_fn(void *opaque, const struct debug_hit *hit);
 void timeline_set_accept(struct timeline *t, timeline_accept_fn *fn, void *opaque);
