@@ -7,7 +7,8 @@ BUILD ?= build
 # All that building and testing need, in one place.
 PACKAGES = gcc libc6-dev make pkg-config meson ninja-build python3 \
 	libcbor-dev liblz4-dev libxxhash-dev libzydis-dev libseccomp-dev libcmocka-dev \
-	nasm acpica-tools lz4 python3-cbor2 xz-utils cpio mandoc gdb valgrind
+	nasm acpica-tools lz4 python3-cbor2 xz-utils cpio mandoc gdb valgrind \
+	slurmctld slurmd slurm-client munge
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_GET = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -q

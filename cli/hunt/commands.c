@@ -199,6 +199,21 @@ static uint64_t print_tasks(const struct hunt *h, uint64_t chunk, FILE *out)
     return tasks;
 }
 
+/* sbatch has patterns in names of files: '%' is one. */
+static void print_output_path(const struct hunt *h, FILE *out)
+{
+    char path[PATH_MAX], pattern[2 * PATH_MAX], *to = pattern;
+
+    folder_path(h->folder, "slurm/", path, sizeof(path));
+    for (const char *p = path; *p != '\0'; p++) {
+        if (*p == '%')
+            *to++ = '%';
+        *to++ = *p;
+    }
+    strcpy(to, "%a.out");
+    shell_word(pattern, out);
+}
+
 /* NULL: out of memory. To be freed. */
 static char *submit_command(const struct hunt *h, uint64_t chunk, uint64_t *tasks)
 {
@@ -210,9 +225,8 @@ static char *submit_command(const struct hunt *h, uint64_t chunk, uint64_t *task
         return NULL;
     fputs("exec 2>&1; sbatch --parsable --open-mode=append --array=", out);
     *tasks = print_tasks(h, chunk, out);
-    folder_path(h->folder, "slurm/%a.out", path, sizeof(path));
     fputs(" --output=", out);
-    shell_word(path, out);
+    print_output_path(h, out);
     fprintf(out, " %s ", h->session->slurm_options != NULL ? h->session->slurm_options : "");
     folder_path(h->folder, "slurm.sh", path, sizeof(path));
     shell_word(path, out);
@@ -336,13 +350,13 @@ static int wait_for_job(struct hunt *h, const struct array *a, uint64_t tasks)
 
 /* --- what became of it --- */
 
-/* "FAILED", as long as Slurm remembers. */
+/* "FAILED", as long as Slurm remembers; it never knows a task that was cancelled before it began. */
 static void task_state(const struct array *a, uint64_t n, char *out, size_t len)
 {
     char command[128], answer[8192];
     const char *at;
 
-    snprintf(out, len, "unknown");
+    snprintf(out, len, "state unknown");
     snprintf(command, sizeof(command), "scontrol --oneliner show job %s_%" PRIu64 " 2>/dev/null", a->job, n);
     if (ask(command, answer, sizeof(answer)) != 0 || (at = strstr(answer, "JobState=")) == NULL)
         return;

@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <replay/recorder.h>
@@ -24,7 +25,8 @@
 #include "../console_term.h"
 #include "../sandbox.h"
 
-#define IN_HAND    2u /* orders a worker has at most */
+#define IN_HAND    4u         /* orders a worker has at most */
+#define AHEAD_NS   300000000u /* for how long it has orders beyond the one that it carries out */
 #define MAX_DEATHS 2u
 
 struct order {
@@ -50,6 +52,7 @@ struct crew {
     struct runner *runner;
     bool no_sandbox;
     bool record_waits;
+    uint64_t replies, guest_ns; /* so far */
     unsigned n;
     struct slot *slots;
     struct pollfd *fds; /* two a slot, and the signals' */
@@ -86,26 +89,40 @@ static void enter_sandbox(const struct crew *c)
         _exit(1);
 }
 
+/* What there is of the clock, and was not told so far. */
+static void add_times(struct crew_reply *r, const struct crew *c, struct runner_time *told, uint64_t *cpu_told)
+{
+    struct runner_time guest = runner_time(c->runner);
+    struct timespec ts;
+    uint64_t cpu;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    cpu = (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
+    r->guest.wall_ns = guest.wall_ns - told->wall_ns;
+    r->guest.cpu_ns = guest.cpu_ns - told->cpu_ns;
+    r->cpu_ns = cpu - *cpu_told;
+    *told = guest;
+    *cpu_told = cpu;
+}
+
 _Noreturn static void work(struct crew *c, int fd)
 {
-    struct crew_reply r;
+    struct crew_reply r = {.recorded = false};
+    struct runner_time told = {0};
+    uint64_t cpu_told = 0;
     struct order o;
     bool ready;
 
     enter_sandbox(c);
-    r.error[0] = '\0';
     ready = runner_prepare(c->runner, r.error, sizeof(r.error)) == 0;
     while (read(fd, &o, sizeof(o)) == (ssize_t)sizeof(o)) {
-        uint64_t before = runner_guest_ns(c->runner);
-
-        r.recorded = false;
         r.result.run = o.run;
         if (ready) {
             r.error[0] = '\0';
             if (runner_run(c->runner, o.run, o.limit, &r.result, r.error, sizeof(r.error)) != 0)
                 r.result.run = o.run;
         }
-        r.guest_ns = runner_guest_ns(c->runner) - before;
+        add_times(&r, c, &told, &cpu_told);
         reply(fd, &r);
     }
     _exit(0);
@@ -114,6 +131,8 @@ _Noreturn static void work(struct crew *c, int fd)
 _Noreturn static void record(struct crew *c, int fd, struct order o, const char *path)
 {
     struct crew_reply r = {.recorded = true};
+    struct runner_time told = {0};
+    uint64_t cpu_told = 0;
     struct recorder *recorder =
         runner_open_recording(c->runner, o.run, path, o.limit, r.error, sizeof(r.error));
 
@@ -122,7 +141,7 @@ _Noreturn static void record(struct crew *c, int fd, struct order o, const char 
         runner_record(c->runner, recorder, o.run, o.limit, &r.result, r.error, sizeof(r.error));
     }
     r.result.run = o.run;
-    r.guest_ns = runner_guest_ns(c->runner);
+    add_times(&r, c, &told, &cpu_told);
     reply(fd, &r);
     _exit(0);
 }
@@ -231,12 +250,21 @@ static struct slot *least_busy(const struct crew *c, const struct slot *but)
     return best;
 }
 
+/* Short runs are ordered ahead, since this process may be slow to see that one has ended. Long ones are not: in the end
+ * one worker would have some, and others none. */
+static unsigned depth(const struct crew *c)
+{
+    uint64_t ahead = c->replies == 0 ? 0 : AHEAD_NS / (c->guest_ns / c->replies + 1);
+
+    return ahead < IN_HAND ? 1 + (unsigned)ahead : IN_HAND;
+}
+
 /* Who gets the next order; NULL: nobody. The one that will be free first is kept for a recording that waits. */
 static struct slot *next_worker(const struct crew *c)
 {
     struct slot *s = least_busy(c, c->record_waits ? least_busy(c, NULL) : NULL);
 
-    return s != NULL && s->norders < IN_HAND ? s : NULL;
+    return s != NULL && s->norders < depth(c) ? s : NULL;
 }
 
 void crew_record_waits(struct crew *c, bool waits)
@@ -316,8 +344,10 @@ static enum crew_event hear_worker(struct crew *c, struct slot *s, struct crew_r
 
     if (n == (ssize_t)sizeof(*out) && s->norders > 0) {
         s->deaths = 0;
-        s->orders[0] = s->orders[1];
         s->norders--;
+        memmove(s->orders, s->orders + 1, s->norders * sizeof(s->orders[0]));
+        c->replies++;
+        c->guest_ns += out->guest.wall_ns;
         return CREW_REPLY;
     }
     how_it_died(bury(&s->worker), how, sizeof(how));

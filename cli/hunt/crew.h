@@ -10,8 +10,8 @@
  *     switch (crew_wait(c, -1, &reply)) ...
  *     crew_destroy(c);
  *
- * There are as many guests running as there are jobs, or fewer. Each worker has one order in hand beyond the one
- * that it carries out, so that none waits for the hunt.
+ * There are as many guests running as there are jobs, or fewer. Workers have a few orders in hand when runs are
+ * short, so that none waits for the hunt.
  */
 #ifndef CLI_HUNT_CREW_H
 #define CLI_HUNT_CREW_H
@@ -27,7 +27,8 @@ struct crew;
 
 struct crew_reply {
     struct hunt_result result;
-    uint64_t guest_ns; /* wall time in the machine */
+    struct runner_time guest; /* time in the machine, */
+    uint64_t cpu_ns;   /* and CPU time of the process since its last reply */
     bool recorded;     /* the answer to crew_record() */
     char error[256];   /* "": none, and the result is there; else only its number */
 };

@@ -247,8 +247,8 @@ static int read_file(const struct hunt_folder *f, const char *name, folder_resul
     snprintf(below, sizeof(below), RESULTS "/%s", name);
     folder_path(f, below, path, sizeof(path));
     in = fopen(path, "re");
-    if (in == NULL)
-        return trouble(f, below, "cannot be read");
+    if (in == NULL) /* removed just now: nothing is lost that somebody wanted */
+        return errno == ENOENT ? EXIT_DONE : trouble(f, below, "cannot be read");
     while (status == EXIT_DONE && getline(&line, &room, in) >= 0)
         status = read_line(line, fn, opaque);
     if (status == EXIT_DONE && ferror(in))
@@ -363,9 +363,32 @@ void folder_remove_parts(const struct hunt_folder *f)
     each_file(f, RESULTS, ".part", remove_one, &results);
 }
 
-void folder_remove_loose(const struct hunt_folder *f)
+struct tidying {
+    struct removing removing;
+    bool (*kept)(void *opaque, uint64_t run);
+    void *opaque;
+};
+
+/* "run-000017.deja", and no other name. */
+static int remove_unless_kept(void *opaque, const char *name)
+{
+    struct tidying *t = opaque;
+    char same[FOLDER_NAME_BYTES];
+    uint64_t run;
+
+    if (sscanf(name, "run-%" SCNu64, &run) != 1)
+        return EXIT_DONE;
+    folder_trace_name(run, same);
+    if (strcmp(name, same) == 0 && !t->kept(t->opaque, run))
+        remove_one(&t->removing, name);
+    return EXIT_DONE;
+}
+
+void folder_remove_traces(const struct hunt_folder *f, bool (*kept)(void *opaque, uint64_t run), void *opaque)
 {
     struct removing results = {.f = f, .below = RESULTS "/"};
+    struct tidying top = {.removing = {.f = f, .below = ""}, .kept = kept, .opaque = opaque};
 
     each_file(f, RESULTS, ".deja", remove_one, &results);
+    each_file(f, "", ".deja", remove_unless_kept, &top);
 }

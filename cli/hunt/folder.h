@@ -62,7 +62,7 @@ int folder_rename(const struct hunt_folder *f, const char *from, const char *to)
 uint64_t folder_count_loose(const struct hunt_folder *f, uint64_t run, const char *site);
 /* Removes what killed processes have left half-written. */
 void folder_remove_parts(const struct hunt_folder *f);
-/* Removes all loose recordings. */
-void folder_remove_loose(const struct hunt_folder *f);
+/* Removes all loose recordings, and of the others those of runs that are not `kept`. */
+void folder_remove_traces(const struct hunt_folder *f, bool (*kept)(void *opaque, uint64_t run), void *opaque);
 
 #endif

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "../cli.h"
 #include "../console_term.h"
@@ -25,12 +24,23 @@
 #define LIMIT_TIMES 4u          /* a run is cut at 4 times the unperturbed one, */
 #define LIMIT_MORE  50000000u   /* and this */
 
-static uint64_t wall_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec ts;
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(clock, &ts);
     return (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t wall_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+static void stop_clock(struct hunt *h)
+{
+    h->time.wall_ns = wall_ns() - h->begin_ns;
+    h->time.cpu_ns = h->crew_cpu_ns + clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static int no_memory(void)
@@ -101,7 +111,7 @@ int hunt_write(struct hunt *h)
     uint64_t start = wall_ns();
     int status;
 
-    h->time.wall_ns = start - h->begin_ns;
+    stop_clock(h);
     status = hunt_json_write(h->folder, h->plan, &h->book, h->limit.icount, h->time.runs > 0 ? &h->time : NULL);
     h->json_ns = wall_ns();
     h->json_cost_ns = h->json_ns - start;
@@ -207,6 +217,19 @@ static int finish_recording(struct hunt *h, uint64_t run)
     return book_recorded(&h->book, run) == 0 ? EXIT_DONE : no_memory();
 }
 
+/* `again`: the run was done before, this is its recording. */
+static void count_time(struct hunt *h, const struct crew_reply *reply, bool again)
+{
+    h->crew_cpu_ns += reply->cpu_ns;
+    if (again) {
+        h->time.recording_ns += reply->guest.wall_ns;
+        return;
+    }
+    h->time.runs++;
+    h->time.guests.wall_ns += reply->guest.wall_ns;
+    h->time.guests.cpu_ns += reply->guest.cpu_ns;
+}
+
 static int take_reply(struct hunt *h, const struct crew_reply *reply)
 {
     const struct hunt_result *r = &reply->result;
@@ -217,8 +240,7 @@ static int take_reply(struct hunt *h, const struct crew_reply *reply)
         cli_error("hunt: run %" PRIu64 ": %s", r->run, reply->error);
         return EXIT_USAGE;
     }
-    *(known ? &h->time.recording_ns : &h->time.guest_ns) += reply->guest_ns;
-    h->time.runs += !known;
+    count_time(h, reply, known);
     status = note(h, r);
     if (status == EXIT_DONE && !known)
         status = folder_note(h->folder, r);
@@ -305,7 +327,7 @@ static int go_on(struct hunt *h)
         crew_destroy(h->crew);
         h->crew = NULL;
     }
-    h->time.wall_ns = wall_ns() - h->begin_ns;
+    stop_clock(h);
     return status;
 }
 
@@ -368,16 +390,15 @@ int hunt_settle_rest(struct hunt *h)
     return settle(h, true);
 }
 
+static bool is_kept(void *opaque, uint64_t run)
+{
+    const struct hunt *h = opaque;
+
+    return run == 0 || (run <= h->book.last && h->book.entries[run].keep);
+}
+
+/* With results missing, others were kept than with all. */
 void hunt_tidy(struct hunt *h)
 {
-    char name[FOLDER_NAME_BYTES], path[PATH_MAX];
-
-    folder_remove_loose(h->folder);
-    for (uint64_t run = h->book.last + 1; run <= h->plan->runs; run++) {
-        if (book_result(&h->book, run) == NULL)
-            continue;
-        folder_trace_name(run, name);
-        folder_path(h->folder, name, path, sizeof(path));
-        unlink(path);
-    }
+    folder_remove_traces(h->folder, is_kept, h);
 }

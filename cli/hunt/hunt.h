@@ -36,6 +36,7 @@ struct hunt {
     uint64_t *to_record;   /* runs whose recordings are due, a queue */
     size_t nto_record, at_record, room_record;
     uint64_t begin_ns, json_ns, json_cost_ns, shown_ns;
+    uint64_t crew_cpu_ns;  /* CPU time of the crew */
     struct hunt_time time;
 };
 

@@ -22,11 +22,19 @@
 #define MAX_BYTES ((size_t)4 << 30)
 #define ROLES 4u
 
+static double share_beside(uint64_t part, double all)
+{
+    return all > 0 && (double)part < all ? 1 - (double)part / all : 0;
+}
+
 double hunt_time_outside(const struct hunt_time *t)
 {
-    double all = (double)t->wall_ns * (double)t->jobs;
+    return share_beside(t->guests.wall_ns, (double)t->wall_ns * (double)t->jobs);
+}
 
-    return all > 0 && (double)t->guest_ns < all ? 1 - (double)t->guest_ns / all : 0;
+double hunt_time_outside_cpu(const struct hunt_time *t)
+{
+    return share_beside(t->guests.cpu_ns, (double)t->cpu_ns);
 }
 
 /* --- out --- */
@@ -147,9 +155,10 @@ static void print_time(const struct hunt_time *t, FILE *out)
     }
     fprintf(out,
             "  \"time\": {\"wall\": %.3f, \"jobs\": %" PRIu64 ", \"runs\": %" PRIu64
-            ", \"guests\": %.3f, \"recording\": %.3f, \"share_outside\": %.4f},\n",
-            (double)t->wall_ns / 1e9, t->jobs, t->runs, (double)t->guest_ns / 1e9, (double)t->recording_ns / 1e9,
-            hunt_time_outside(t));
+            ", \"guests\": %.3f, \"recording\": %.3f, \"share_outside\": %.4f, \"cpu\": %.3f, \"guests_cpu\": %.3f"
+            ", \"share_outside_cpu\": %.4f},\n",
+            (double)t->wall_ns / 1e9, t->jobs, t->runs, (double)t->guests.wall_ns / 1e9, (double)t->recording_ns / 1e9,
+            hunt_time_outside(t), (double)t->cpu_ns / 1e9, (double)t->guests.cpu_ns / 1e9, hunt_time_outside_cpu(t));
 }
 
 static void print_site(const struct book *b, const struct book_site *site, FILE *out)

@@ -10,17 +10,21 @@
 #include "args.h"
 #include "book.h"
 #include "folder.h"
+#include "runner.h"
 
-/* Where the wall time went. */
+/* Where the time went. Machines that run again, to be recorded, count as work beside the runs. */
 struct hunt_time {
-    uint64_t wall_ns;      /* of this process, while it hunted */
+    uint64_t wall_ns;          /* of this process, while it hunted */
     uint64_t jobs;
-    uint64_t runs;         /* that it did */
-    uint64_t guest_ns;     /* of these, in machines, summed up */
-    uint64_t recording_ns; /* in machines that ran again to be recorded */
+    uint64_t runs;             /* that it did */
+    struct runner_time guests; /* of these, in machines, summed up */
+    uint64_t recording_ns;     /* on the wall, in machines that ran again */
+    uint64_t cpu_ns;           /* of all processes */
 };
-/* Of the time that the jobs had, what was not spent in guests; recordings are no guests' time. 0 to 1. */
+/* Of the wall time that the jobs had, and of the CPU time that was used, what was not spent in runs of guests. 0 to 1.
+ * The first includes waiting, for other programs too. */
 double hunt_time_outside(const struct hunt_time *t);
+double hunt_time_outside_cpu(const struct hunt_time *t);
 
 /* `limit` 0: not known yet. `time` NULL: nothing ran here. */
 void hunt_json_print(const struct hunt_plan *plan, const struct book *b, uint64_t limit, const struct hunt_time *time,

@@ -23,7 +23,7 @@
 
 struct runner {
     const struct hunt_plan *plan;
-    struct machine *m;       /* NULL: made anew for each run, which has a seed of its own */
+    struct machine *m;
     struct rewind *rewind;   /* NULL: runner_prepare() was not called */
     bool used;               /* the machine is not at power-on */
     struct failure *failure;
@@ -31,15 +31,30 @@ struct runner {
     struct pattern *until, *after;
     struct inputs inputs;
     struct site_watch site;
-    uint64_t guest_ns;
+    struct runner_time time;
 };
 
-static uint64_t wall_ns(void)
+/* --- time in machines --- */
+
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec ts;
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(clock, &ts);
     return (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static struct runner_time now(void)
+{
+    return (struct runner_time){.wall_ns = clock_ns(CLOCK_MONOTONIC), .cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)};
+}
+
+static void add_time_since(struct runner *r, struct runner_time start)
+{
+    struct runner_time end = now();
+
+    r->time.wall_ns += end.wall_ns - start.wall_ns;
+    r->time.cpu_ns += end.cpu_ns - start.cpu_ns;
 }
 
 /* --- listening --- */
@@ -111,11 +126,10 @@ static int create_judges(struct runner *r, char *err, size_t errlen)
     return -1;
 }
 
-static struct machine *create_machine(const struct runner *r, uint64_t run, char *err, size_t errlen)
+static struct machine *create_machine(const struct runner *r, char *err, size_t errlen)
 {
     struct machine_config config = r->plan->machine.config;
 
-    config.seed = hunt_plan_machine_seed(r->plan, run);
     config.perturb = (struct perturb_config){.seed = 0};
     return machine_create(&config, &pc_board, err, errlen);
 }
@@ -129,14 +143,10 @@ struct runner *runner_create(const struct hunt_plan *plan, char *err, size_t err
         return NULL;
     }
     r->plan = plan;
-    r->m = create_machine(r, 0, err, errlen); /* with --vary-seed too: to see that it can be had */
+    r->m = create_machine(r, err, errlen);
     if (r->m == NULL || create_judges(r, err, errlen) != 0) {
         runner_destroy(r);
         return NULL;
-    }
-    if (plan->vary_seed) {
-        machine_destroy(r->m);
-        r->m = NULL;
     }
     return r;
 }
@@ -154,9 +164,9 @@ void runner_destroy(struct runner *r)
     free(r);
 }
 
-uint64_t runner_guest_ns(const struct runner *r)
+struct runner_time runner_time(const struct runner *r)
 {
-    return r->guest_ns;
+    return r->time;
 }
 
 /* --- power-on --- */
@@ -164,8 +174,6 @@ uint64_t runner_guest_ns(const struct runner *r)
 /* The digest first: from there on it is kept up to date by what is stored to. */
 int runner_prepare(struct runner *r, char *err, size_t errlen)
 {
-    if (r->m == NULL)
-        return 0;
     machine_digest(r->m);
     r->rewind = rewind_create(r->m);
     if (r->rewind != NULL)
@@ -179,15 +187,13 @@ static int power_on(struct runner *r, uint64_t run, char *err, size_t errlen)
 {
     struct perturb_config perturb = r->plan->machine.config.perturb;
 
-    if (r->plan->vary_seed) {
-        machine_destroy(r->m);
-        r->m = create_machine(r, run, err, errlen);
-        if (r->m == NULL)
-            return -1;
-    } else if (r->used && rewind_back(r->rewind) != 0) {
+    if (r->used && rewind_back(r->rewind) != 0) {
         snprintf(err, errlen, "out of memory");
         return -1;
     }
+    if (r->plan->vary_seed &&
+        machine_reseed(r->m, hunt_plan_machine_seed(r->plan, run), err, errlen) != 0)
+        return -1;
     r->used = true;
     perturb.seed = hunt_plan_seed(r->plan, run);
     machine_perturb(r->m, perturb.seed != 0 ? &perturb : &(struct perturb_config){.seed = 0});
@@ -312,18 +318,16 @@ int runner_run(struct runner *r, uint64_t run, struct runner_limit limit, struct
 {
     struct live live = {.no_reboot = r->plan->machine.no_reboot};
     struct machine_observer observer = listener(r);
+    struct runner_time start;
     enum machine_stop why;
-    uint64_t start;
 
     if (power_on(r, run, err, errlen) != 0)
         return -1;
-    if (r->plan->vary_seed)
-        machine_digest(r->m);
     machine_set_observer(r->m, &observer);
     live.m = r->m;
-    start = wall_ns();
+    start = now();
     why = live_run_to(&live, (struct moment){.icount = limit.icount});
-    r->guest_ns += wall_ns() - start;
+    add_time_since(r, start);
     return finish(r, run, why, limit.must_end, out, err, errlen);
 }
 
@@ -345,10 +349,10 @@ struct recorder *runner_open_recording(struct runner *r, uint64_t run, const cha
 int runner_record(struct runner *r, struct recorder *recorder, uint64_t run, struct runner_limit limit,
                   struct hunt_result *out, char *err, size_t errlen)
 {
-    uint64_t start = wall_ns();
+    struct runner_time start = now();
     enum machine_stop why = recorder_run(recorder);
 
-    r->guest_ns += wall_ns() - start;
+    add_time_since(r, start);
     if (recorder_finish(recorder, why, err, errlen) != 0)
         return -1;
     return finish(r, run, why, limit.must_end, out, err, errlen);

@@ -51,7 +51,10 @@ struct recorder *runner_open_recording(struct runner *r, uint64_t run, const cha
 int runner_record(struct runner *r, struct recorder *recorder, uint64_t run, struct runner_limit limit,
                   struct hunt_result *out, char *err, size_t errlen);
 
-/* Wall time inside of machines so far. */
-uint64_t runner_guest_ns(const struct runner *r);
+/* Time inside of machines so far: on the wall, and of the CPU. */
+struct runner_time {
+    uint64_t wall_ns, cpu_ns;
+};
+struct runner_time runner_time(const struct runner *r);
 
 #endif

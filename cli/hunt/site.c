@@ -82,8 +82,10 @@ void site_normalise(const char *text, char *out, size_t len)
             continue;
         }
         in_word = is_word(*p);
-        if (!(isspace((unsigned char)*p) && n > 0 && out[n - 1] == ' '))
-            out[n++] = (unsigned char)*p >= 0x7f || iscntrl((unsigned char)*p) ? ' ' : *p;
+        if (isgraph((unsigned char)*p))
+            out[n++] = *p;
+        else if (n > 0 && out[n - 1] != ' ')
+            out[n++] = ' ';
         p++;
     }
     while (n > 0 && out[n - 1] == ' ')

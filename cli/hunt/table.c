@@ -231,7 +231,8 @@ void table_print_time(const struct hunt *h, FILE *out)
         return;
     fprintf(out, "runs here:          %" PRIu64 " in %.3f s on %" PRIu64 " jobs, %.0f a minute and job\n", t->runs, wall,
             t->jobs, 60 * (double)t->runs / wall / (double)t->jobs);
-    fprintf(out, "in guests:          %.3f s\n", (double)t->guest_ns / 1e9);
-    fprintf(out, "in recordings:      %.3f s\n", (double)t->recording_ns / 1e9);
-    fprintf(out, "outside of guests:  %.2f %%\n", 100 * hunt_time_outside(t));
+    fprintf(out, "in guests:          %.3f s, and %.3f s in those that were recorded\n", (double)t->guests.wall_ns / 1e9,
+            (double)t->recording_ns / 1e9);
+    fprintf(out, "outside of guests:  %.2f %% of wall time, %.2f %% of CPU time\n", 100 * hunt_time_outside(t),
+            100 * hunt_time_outside_cpu(t));
 }

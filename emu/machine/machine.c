@@ -182,6 +182,11 @@ void machine_add_part(struct machine *m, const struct state_desc *desc, void *ob
             part->instance++;
 }
 
+static uint64_t place_tables(struct machine *m)
+{
+    return m->board_type->place_tables == NULL ? 0 : m->board_type->place_tables(m->board, m);
+}
+
 int machine_reset(struct machine *m, char *err, size_t errlen)
 {
     uint64_t rsdp;
@@ -201,11 +206,20 @@ int machine_reset(struct machine *m, char *err, size_t errlen)
     for (i = 0; i < m->nparts; i++)
         if (m->parts[i].reset != NULL)
             m->parts[i].reset(m->parts[i].obj);
-    rsdp = m->board_type->place_tables == NULL ? 0 : m->board_type->place_tables(m->board, m);
+    rsdp = place_tables(m);
     m->resets++;
     for (i = 0; i < m->ncpus; i++)
         cpu_count_entry(&m->cpus[i], m->clock.icount);
     return boot_place(m, rsdp, err, errlen);
+}
+
+/* The seed is in the CPUs' generators, and in what the boot loader leaves for the kernel. */
+int machine_reseed(struct machine *m, uint64_t seed, char *err, size_t errlen)
+{
+    m->config.seed = seed;
+    for (unsigned i = 0; i < m->ncpus; i++)
+        cpu_reset(&m->cpus[i]);
+    return boot_place(m, place_tables(m), err, errlen);
 }
 
 void machine_set_source(struct machine *m, const struct input_source *source)

@@ -201,16 +201,17 @@ static const uint8_t *check_object(const struct state_desc *desc, const uint8_t 
     for (size_t i = 0; i < desc->nfields; i++) {
         const struct field *f = &desc->fields[i];
 
+        if (f->type != FIELD_STRUCT && f->type != FIELD_BOOL) {
+            in += (size_t)f->count * scalar_width(f->type);
+            continue;
+        }
         for (uint32_t n = 0; n < f->count; n++) {
-            if (f->type == FIELD_STRUCT) {
+            if (f->type == FIELD_STRUCT)
                 in = check_object(f->sub, in);
-                if (in == NULL)
-                    return NULL;
-                continue;
-            }
-            if (f->type == FIELD_BOOL && *in > 1)
+            else if (*in++ > 1)
                 return NULL;
-            in += scalar_width(f->type);
+            if (in == NULL)
+                return NULL;
         }
     }
     return in;

@@ -154,6 +154,26 @@ static void a_firmware_machine_is_the_same_on_both_sides_of_a_reset(void **state
     machine_destroy(m);
 }
 
+static void a_machine_with_another_seed_is_that_which_is_created_with_it(void **state)
+{
+    struct machine_config config = tiny_config();
+    struct machine *m = tiny_machine_create(&tiny_board), *other;
+    struct rewind *w = rewind_create(m);
+    char err[128];
+
+    (void)state;
+    config.seed = 4711;
+    other = machine_create(&config, &tiny_board, err, sizeof(err));
+    assert_int_not_equal(machine_digest(m), machine_digest(other));
+    free(run(m, 1).state);
+    assert_int_equal(rewind_back(w), 0);
+    assert_int_equal(machine_reseed(m, 4711, err, sizeof(err)), 0);
+    assert_same(run(other, 2), run(m, 2), machine_snapshot_bytes(m));
+    rewind_destroy(w);
+    machine_destroy(m);
+    machine_destroy(other);
+}
+
 static void a_machine_whose_pages_are_tracked_is_refused(void **state)
 {
     struct machine *m = tiny_machine_create(&tiny_board);
@@ -176,6 +196,7 @@ int main(void)
         cmocka_unit_test(power_on_comes_back),
         cmocka_unit_test(it_can_begin_in_the_middle_of_a_run),
         cmocka_unit_test(a_firmware_machine_is_the_same_on_both_sides_of_a_reset),
+        cmocka_unit_test(a_machine_with_another_seed_is_that_which_is_created_with_it),
         cmocka_unit_test(a_machine_whose_pages_are_tracked_is_refused),
     };
 

@@ -176,6 +176,9 @@ int machine_deliver(struct machine *m, const struct input *in);
  * machine had been created with that. The mean must be at most PERTURB_MAX_MEAN. */
 void machine_perturb(struct machine *m, const struct perturb_config *config);
 
+/* At power-on: it becomes the machine that it would be with this seed. 0, or -1 with a line. */
+int machine_reseed(struct machine *m, uint64_t seed, char *err, size_t errlen);
+
 /* Power-on or reset: all parts, then the boot images are placed again. 0, or -1 with a line. */
 int machine_reset(struct machine *m, char *err, size_t errlen);
 
