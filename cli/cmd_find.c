@@ -28,6 +28,7 @@ struct asking {
     struct find_run run;
     struct find_printer printer;
     struct guest_symbols *symbols;
+    struct find_names *names;
     bool here;        /* this process runs the guest: its machine cannot be moved to look for symbols */
     bool looked;      /* for symbols, for the last time */
     uint8_t *held;    /* hits that wait for symbols, each with its length before it */
@@ -139,10 +140,25 @@ static int confine(void *opaque)
 
     if (!k->args.query.no_sandbox && sandbox_enter() != 0)
         return -1;
-    /* With an index the end is near. */
-    if (k->here && timeline_is_indexed(k->t))
-        look_at_end(k);
     return 0;
+}
+
+/* Symbols, where they are needed to begin, or there will be no other occasion: with an index the end is near. */
+static int prepare(void *opaque)
+{
+    struct asking *k = opaque;
+    bool names = find_needs_names(&k->args);
+    int status = EXIT_DONE;
+
+    if (!names && (!k->here || !timeline_is_indexed(k->t)))
+        return EXIT_DONE;
+    look(k);
+    if (!names || !find_names_resolve(k->names, &k->args, k->symbols))
+        look_at_end(k);
+    if (names && !find_names_resolve(k->names, &k->args, k->symbols))
+        status = find_names_missing(k->names, &k->args, k->symbols);
+    find_names_tell(k->names);
+    return status;
 }
 
 static bool wanted(void *opaque, const struct scan_segment *s)
@@ -177,7 +193,10 @@ static int verdict(const struct asking *k, enum scan_status status, const char *
     case SCAN_ENOUGH:
     case SCAN_INTERRUPTED: break;
     case SCAN_DIVERGED: cli_error("%s", err); return EXIT_NO;
-    case SCAN_ERROR: cli_error("find: %s", err); return EXIT_USAGE;
+    case SCAN_ERROR:
+        if (err[0] != '\0')
+            cli_error("find: %s", err);
+        return EXIT_USAGE;
     }
     if (status == SCAN_DONE && player_end(timeline_player(k->t)) == NULL)
         cli_error("%s: the recording is cut off, this is what there is of it", k->args.trace);
@@ -196,6 +215,7 @@ static int ask(struct asking *k)
                              .to = k->args.query.to,
                              .wanted = wanted,
                              .confine = confine,
+                             .prepare = prepare,
                              .run = run,
                              .record = record,
                              .interrupted = interrupted,
@@ -221,8 +241,14 @@ static int ask(struct asking *k)
 static int open_all(struct asking *k)
 {
     char err[512];
-    int status = find_open(&k->args, &k->t);
+    int status;
 
+    k->names = find_names_create();
+    if (k->names == NULL) {
+        cli_error("out of memory");
+        return EXIT_USAGE;
+    }
+    status = find_open(&k->args, k->names, &k->t);
     if (status != EXIT_DONE)
         return status;
     k->symbols = guest_symbols_create(k->args.query.vmlinux, k->args.query.modules, err, sizeof(err));
@@ -232,7 +258,7 @@ static int open_all(struct asking *k)
     }
     guest_symbols_names_only(k->symbols);
     k->printer = (struct find_printer){.json = k->args.query.json, .symbols = k->symbols, .t = k->t};
-    k->run = (struct find_run){.args = &k->args, .plan = &k->plan};
+    k->run = (struct find_run){.args = &k->args, .names = k->names, .plan = &k->plan};
     return find_plan(&k->args, k->t, &k->plan);
 }
 
@@ -256,6 +282,7 @@ int cmd_find(int argc, char **argv)
     guest_symbols_destroy(k->symbols);
     find_plan_free(&k->plan);
     timeline_destroy(k->t);
+    find_names_destroy(k->names);
     find_args_free(&k->args);
     free(k->held);
     free(k);

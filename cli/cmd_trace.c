@@ -26,7 +26,6 @@
 #include "guest_symbols.h"
 #include "moments.h"
 #include "progress.h"
-#include "query.h"
 #include "sandbox.h"
 #include "trace/trace.h"
 #include "trace_cmd.h"
@@ -166,7 +165,7 @@ static int parse_option(struct trace_options *o, int argc, char **argv, int *i)
     for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
         const char *value;
 
-        taken = query_take("trace", names[k], argc, argv, i, &value);
+        taken = take_option(names[k], "trace", argc, argv, i, &value);
         if (taken != 0)
             return taken > 0 ? take_value(o, names[k], value) : EXIT_USAGE;
     }

@@ -23,26 +23,6 @@ void query_options_init(struct query_options *q, const char *command)
 
 /* --- options --- */
 
-int query_take(const char *command, const char *name, int argc, char **argv, int *i, const char **value)
-{
-    const char *arg = argv[*i], *equals = strchr(arg, '=');
-    char bare[64];
-
-    if (equals != NULL && arg[0] == '-' && (size_t)(equals - arg) < sizeof(bare)) {
-        snprintf(bare, sizeof(bare), "%.*s", (int)(equals - arg), arg);
-        *value = equals + 1;
-        return is_option(bare, name);
-    }
-    if (!is_option(arg, name))
-        return 0;
-    if (*i + 1 == argc) {
-        cli_error("%s: %s needs a value", command, arg);
-        return -1;
-    }
-    *value = argv[++*i];
-    return 1;
-}
-
 static int bad_value(const struct query_options *q, const char *name, const char *value, const char *want)
 {
     cli_error("%s: --%s %s: want %s", q->command, name, value, want);
@@ -89,7 +69,7 @@ int query_option(struct query_options *q, int argc, char **argv, int *i)
     }
     for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
         const char *value;
-        int taken = query_take(q->command, names[k], argc, argv, i, &value);
+        int taken = take_option(names[k], q->command, argc, argv, i, &value);
 
         if (taken != 0)
             return taken < 0 ? -1 : take_value(q, names[k], value);

@@ -10,7 +10,6 @@
 #define CLI_QUERY_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include <emu/debug.h>
@@ -35,10 +34,6 @@ void query_options_init(struct query_options *q, const char *command);
 /* Takes argv[*i] and its value if it is one of the options above, moving *i to the last taken. 1: taken; 0: it is
  * another option; -1: an error, said on standard error. */
 int query_option(struct query_options *q, int argc, char **argv, int *i);
-
-/* The value of the option `name` at argv[*i], behind '=' or in the next argument, to which *i moves. 1: taken; 0: it
- * is another option; -1: it has no value, which is said. */
-int query_take(const char *command, const char *name, int argc, char **argv, int *i, const char **value);
 
 #define PLACE_SYMBOL_MAX 256u
 

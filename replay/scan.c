@@ -122,14 +122,20 @@ static void release(struct scan *s)
         munmap(s->shared, s->shared_bytes);
 }
 
+bool scan_prepare(const struct scan *s)
+{
+    const struct scan_options *o = s->o;
+
+    return (o->confine == NULL || o->confine(o->opaque) == 0) &&
+           (o->prepare == NULL || o->prepare(o->opaque) == 0);
+}
+
 static enum scan_status run_here(struct scan *s)
 {
     struct scan_worker w = {.scan = s, .pipe = -1};
 
-    if (s->o->confine != NULL && s->o->confine(s->o->opaque) != 0) {
-        snprintf(s->err, s->errlen, "there is no sandbox to run the guest in");
+    if (!scan_prepare(s))
         return SCAN_ERROR;
-    }
     if (s->n == 0)
         return SCAN_DONE;
     atomic_store(&s->shared->owner[0], 1);
@@ -150,6 +156,7 @@ enum scan_status scan_run(struct timeline *t, const struct scan_options *o, char
     struct scan s = {.t = t, .o = o, .err = err, .errlen = errlen};
     enum scan_status status = SCAN_ERROR;
 
+    err[0] = '\0';
     if (o->struct_size != sizeof(*o))
         snprintf(err, errlen, "scan_run: wrong struct_size");
     else if (plan(&s) != 0 || share(&s) != 0)

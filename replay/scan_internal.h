@@ -61,6 +61,9 @@ struct scan_frame {
 };
 #define SCAN_RECORD_MAX (1u << 20)
 
+/* The part of this process: confine() and prepare(). False: one of them failed. */
+bool scan_prepare(const struct scan *s);
+
 /* Claims segments and runs them until there are none left: `w` has its scan, number and pipe. */
 enum scan_status scan_worker_run(struct scan_worker *w);
 

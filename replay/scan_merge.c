@@ -376,8 +376,8 @@ enum scan_status scan_in_processes(struct scan *s)
         fail_text(&m, "out of memory");
     } else {
         start_workers(&m);
-        if (!m.over && s->o->confine != NULL && s->o->confine(s->o->opaque) != 0)
-            fail_text(&m, "there is no sandbox to run the guest in");
+        if (!m.over && !scan_prepare(s))
+            fail_text(&m, "");
         listen_to_all(&m);
         stop_workers(&m);
     }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define OUT_BYTES   65536u
+#define WORTH_HELP  50000000u /* instructions: going back to a checkpoint costs about as much as running a third */
 #define ASK_EVERY   64u  /* hits between two questions whether to go on */
 
 /* --- claiming --- */
@@ -34,7 +35,7 @@ static bool is_free(const struct scan *s, uint32_t place)
 }
 
 /* In the longest stretch that nobody has begun: its middle, since whoever runs towards it goes on into it. False:
- * there is none. */
+ * there is none that is worth it. */
 static bool farthest_from_others(const struct scan *s, uint32_t *place)
 {
     uint32_t best = 0, best_len = 0;
@@ -50,7 +51,7 @@ static bool farthest_from_others(const struct scan *s, uint32_t *place)
         }
     }
     *place = best + best_len / 2;
-    return best_len > 0;
+    return best_len > 0 && s->segments[best + best_len - 1].to.icount - s->segments[best].from.icount >= WORTH_HELP;
 }
 
 static bool first_free(const struct scan *s, uint32_t *place)

@@ -209,7 +209,7 @@ static int take(struct find_args *a, int argc, char **argv, int *i)
     for (size_t k = 0; k < NVALUED; k++) {
         const char *value;
 
-        taken = query_take("find", valued[k], argc, argv, i, &value);
+        taken = take_option(valued[k], "find", argc, argv, i, &value);
         if (taken != 0)
             return taken < 0 ? -1 : take_valued(a, valued[k], value, argc, argv, i);
     }

@@ -4,7 +4,8 @@
  *
  *     args.c      the command line: what is looked for (selectors), which of it counts (filters)
  *     events.c    names of events
- *     scout.c     what must be known before: addresses of symbols, moments of output
+ *     names.c     addresses of symbols
+ *     scout.c     opening the trace with what must be known before
  *     plan.c      where hits can be
  *     worker.c    running a segment with all selectors armed
  *     print.c     hits in text and JSON
@@ -99,7 +100,33 @@ struct find_hit {
     char text[224];         /* INPUT: in words */
 };
 
+/* --- names.c --- */
+
+struct find_names;
+/* In memory that later children share. NULL: out of memory. */
+struct find_names *find_names_create(void);
+void find_names_destroy(struct find_names *n); /* NULL is fine */
+/* Whether there are selectors whose symbols have no address yet. */
+bool find_needs_names(const struct find_args *a);
+/* Looks up their addresses; true: all are known. */
+bool find_names_resolve(struct find_names *n, const struct find_args *a, const struct guest_symbols *symbols);
+bool find_names_known(const struct find_names *n);
+/* Says which one there is not. An exit status. */
+int find_names_missing(struct find_names *n, const struct find_args *a, const struct guest_symbols *symbols);
+/* Nothing more will become known: whoever waits may go on. */
+void find_names_tell(struct find_names *n);
+/* Waits for that, and gives the selectors their addresses. False: there are not all. */
+bool find_names_take(struct find_names *n, struct find_args *a);
+
 /* --- scout.c --- */
+
+/*
+ * Opens the trace so that what the selectors need is known, or will be at its end, which an index makes near: all
+ * output, if some is to be found, and symbols. An exit status; *t is the timeline, or NULL.
+ */
+int find_open(struct find_args *a, struct find_names *names, struct timeline **t);
+
+/* --- plan.c --- */
 
 /* What is known before anything is run: when output is sent, and when there are interrupts and inputs. Ascending. */
 struct find_output {
@@ -114,11 +141,6 @@ struct find_plan {
     bool everywhere;        /* there is something to look for that is not among them */
 };
 
-/*
- * Opens the trace with all known that the selectors need: symbols become addresses, and if there is output to be found,
- * all of it is known. An exit status; *t is the timeline, or NULL.
- */
-int find_open(struct find_args *a, struct timeline **t);
 /* What can be said in advance of where hits are. An exit status. */
 int find_plan(const struct find_args *a, const struct timeline *t, struct find_plan *plan);
 void find_plan_free(struct find_plan *plan);
@@ -130,7 +152,8 @@ uint64_t find_plan_last(const struct find_plan *plan);
 /* --- worker.c --- */
 
 struct find_run {
-    const struct find_args *args;
+    struct find_args *args;
+    struct find_names *names;
     const struct find_plan *plan;
     /* while a segment is run: */
     struct scan_worker *worker;
@@ -141,7 +164,7 @@ struct find_run {
     bool any;
 };
 
-/* scan_options.run, with a struct find_run for opaque. */
+/* Goes through a segment, as scan_options.run does. */
 enum timeline_status find_segment(struct find_run *r, struct scan_worker *w, const struct scan_segment *s);
 
 /* --- print.c --- */

@@ -280,6 +280,8 @@ enum timeline_status find_segment(struct find_run *r, struct scan_worker *w, con
     struct player *player = timeline_player(scan_timeline(w));
     enum timeline_status status = TIMELINE_ERROR;
 
+    if (!find_names_take(r->names, r->args))
+        return TIMELINE_INTERRUPTED; /* whoever looked has said why */
     r->worker = w;
     r->m = timeline_machine(scan_timeline(w));
     r->next = 0;

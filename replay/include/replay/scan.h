@@ -62,7 +62,7 @@ enum scan_status {
     SCAN_ENOUGH,      /* record() said so, or it was the one that was wanted */
     SCAN_INTERRUPTED, /* options.interrupted said so */
     SCAN_DIVERGED,    /* the replay departed from its trace; `err` says where */
-    SCAN_ERROR,       /* `err` says what */
+    SCAN_ERROR,       /* `err` says what; empty: it was said before */
 };
 
 struct scan_options {
@@ -75,6 +75,9 @@ struct scan_options {
     /* Enters the sandbox: called once in each process that runs the guest, and once in this one. 0, or what is
      * wrong has been printed. NULL: none. */
     int (*confine)(void *opaque);
+    /* What is left to do for this process before anything is found: called once, after confine(), with workers started
+     * if there are any; they do not wait for it. 0, or what is wrong has been printed. NULL: nothing. */
+    int (*prepare)(void *opaque);
     /*
      * Goes through a segment with the machine at its `from`: THERE or END, or what scan_advance() gave that is
      * neither these nor HIT. Points are its own to set, and are taken away behind it; a watcher (emu/watch.h), or
