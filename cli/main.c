@@ -55,7 +55,7 @@ static const struct command commands[] = {
      "  -sandbox on|off       system call filter around the running guest [on]\n"
      "  -- OPTIONS            options for gdb, such as -batch -ex bt\n"},
     {"bisect", "TRACE --when EXPR", "the first moment at which something is so", cmd_bisect,
-     "Finds the first instruction after which a condition holds.\n"
+     "Finds the first instruction after which a condition holds:\n"
      "\n"
      "  --when EXPR           a condition that stays true once it is, such as 'u32[jiffies] > 0x10000' or\n"
      "                        'seen(\"Oops\")': see deja(1), CONDITIONS\n"
@@ -66,7 +66,17 @@ static const struct command commands[] = {
      "  --modules DIR         the guest's kernel modules (.ko)\n"
      "  --json                for programs\n"
      "  --checkpoint-mem SIZE memory for checkpoints [1G]\n"
-     "  -sandbox on|off       system call filter around the running guest [on]\n"},
+     "  -sandbox on|off       system call filter around the running guest [on]\n"
+     "\n"
+     "deja bisect --good G... --bad B... [-o MIN] finds the inputs, or the interrupt, that make the difference\n"
+     "between recorded runs; deja bisect TRACE --causal when a failure became inevitable:\n"
+     "\n"
+     "  --output TEXT|/REGEX/, --when EXPR, --status N\n"
+     "                        what counts as a failure [the guest ends badly]\n"
+     "  -o MIN                records the good run with the difference made\n"
+     "  --samples K, --points P, --seed N\n"
+     "                        runs from each moment, moments, which timings [20, 24, 1]\n"
+     "  --svg FILE            the share of runs that fail, as a picture\n"},
     {"index", "TRACE", "checkpoints beside a recording", cmd_index,
      "Runs the recording once and writes TRACE.index, from which `debug` and `replay --gdb` are at every\n"
      "place of it at once, and `log` has all lines. It may be removed at any time; other versions of deja do not use it.\n"

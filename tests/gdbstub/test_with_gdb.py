@@ -24,7 +24,9 @@ TIMEOUT = 60
 
 def gdb_command(target, *commands, before=()):
     args = ["gdb", "-nx", "-q", "-batch"]
-    for command in ["set confirm off", "set width 0", *before, f"target remote {target}", *commands]:
+    # gdb asks again after two seconds, which a busy host may take, and then takes the second answer for that to
+    # its next question.
+    for command in ["set confirm off", "set width 0", "set remotetimeout 30", *before, f"target remote {target}", *commands]:
         args += ["-ex", command]
     return args
 
