@@ -139,7 +139,7 @@ class Output(list):
 
 def gdb_arguments(commands, symbols=None, connect=None, early=()):
     args = ["gdb", "-nx", "-q", "-batch"]
-    for command in ("set confirm off", "set pagination off", "set width 0", *early):
+    for command in ("set confirm off", "set pagination off", "set width 0", "set remotetimeout 30", *early):
         args += ["-iex", command]
     if symbols:
         args.append(symbols)

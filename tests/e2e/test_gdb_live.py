@@ -673,8 +673,8 @@ class Recording(Live):
         self.assertIn(b"FAIL sum-compat", server.out.data)
         self.assertExactReplay(trace, server.out.data)
         events = self.dump(trace)
-        self.assertEqual(len(re.findall(r"input +debug 1 ", events)), 15) # registers
-        self.assertEqual(len(re.findall(r"input +debug 0 ", events)), 2)  # memory
+        self.assertEqual(len(re.findall(r"input +debug register ", events)), 15) # registers
+        self.assertEqual(len(re.findall(r"input +debug memory ", events)), 2)  # memory
         again = self.serve("replay", trace)
         client = self.client(again)
         client.insert(0, symbols["failed"])
