@@ -82,21 +82,27 @@ static void print_sites(const struct hunt *h, FILE *out)
 
 static void say_how(const struct hunt_result *r, char *out, size_t len)
 {
+    const char *name = machine_stop_name(r->why);
+
+    if (r->why == STOP_ICOUNT)
+        name = "cut at the limit";
+    else if (r->why == STOP_USER)
+        name = "ended by what it printed";
     if (r->why == STOP_EXIT)
         snprintf(out, len, "exit %u", r->exit_code);
     else
-        snprintf(out, len, "%s%s", machine_stop_name(r->why), r->panicked ? ", panic" : "");
+        snprintf(out, len, "%s%s", name, r->panicked ? ", panic" : "");
 }
 
 /* The ends of runs that did not fail: there are few kinds. */
 static void print_others(const struct book *b, FILE *out)
 {
     struct {
-        char how[32];
+        char how[64];
         uint64_t count;
     } ends[16] = {{.count = 0}};
     size_t n = 0, i;
-    char how[32], text[NUMBER_TEXT];
+    char how[64], text[NUMBER_TEXT];
 
     for (uint64_t run = b->first; run <= b->last; run++) {
         if (!b->entries[run].settled || b->entries[run].result->failed)
@@ -119,7 +125,7 @@ static void print_others(const struct book *b, FILE *out)
 static void print_base(const struct hunt *h, FILE *out)
 {
     const struct hunt_result *r = book_result(&h->book, 0);
-    char how[32], n[NUMBER_TEXT];
+    char how[64], n[NUMBER_TEXT];
 
     if (r == NULL)
         return;

@@ -3,8 +3,10 @@
 gone afterwards. It needs root, since Slurm's daemons do, and the Debian packages slurmctld, slurmd, slurm-client and
 munge; nothing of the host's own Slurm is touched.
 """
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -64,6 +66,12 @@ def free_ports(n):
     return ports
 
 
+def die_with_parent():
+    """A test that is killed must not leave daemons behind."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 class Cluster:
     def __init__(self, timeout=60):
         self.timeout = timeout
@@ -98,7 +106,8 @@ class Cluster:
     def start_daemon(self, name, *args):
         with open(self.file(name + ".out"), "ab") as out:
             self.daemons[name] = subprocess.Popen([shutil.which(name, path=PATH), *args], stdin=subprocess.DEVNULL,
-                                                  stdout=out, stderr=out, env=self.environment)
+                                                  stdout=out, stderr=out, env=self.environment,
+                                                  preexec_fn=die_with_parent)
 
     def stop_daemon(self, name):
         daemon = self.daemons.pop(name, None)
