@@ -7,7 +7,7 @@
  * one byte each.
  *
  * Invariants: 1. lines[] ascends by first byte. 2. open[port] is the only line of its port that is not complete,
- * and its last. 3. `bytes` is what all of it takes.
+ * and its last. 3. `bytes` is what all of it takes. 4. Behind a line's text is a NUL.
  */
 #include <replay/output_log.h>
 
@@ -157,6 +157,7 @@ static struct line *begin_line(struct output_log *log, unsigned port, uint64_t i
         free(l->text.data);
         return NULL;
     }
+    l->text.data[0] = '\0';
     log->open[port] = log->n++;
     return l;
 }
@@ -182,6 +183,7 @@ static bool add_byte(struct output_log *log, unsigned port, uint64_t icount, uin
     stamp(l, first, icount, vns);
     if (byte != '\n' && l->text.len < OUTPUT_LINE_MAX) {
         l->text.data[l->text.len++] = byte;
+        l->text.data[l->text.len] = '\0';
         return true;
     }
     l->complete = true;
@@ -212,7 +214,6 @@ bool output_log_line(const struct output_log *log, size_t n, struct output_line 
     if (n >= log->n)
         return false;
     l = &log->lines[n];
-    l->text.data[l->text.len] = '\0'; /* there is room, and nothing else there */
     *line = (struct output_line){.port = l->port,
                                  .icount = l->icount,
                                  .vns = l->vns,
