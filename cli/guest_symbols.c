@@ -229,7 +229,7 @@ static void look_at_kallsyms(struct guest_symbols *g, const struct symbols_memor
     g->seen_idt = hints->idt_base;
     if (kallsyms_read(mem, hints, &g->guest, NULL, err, sizeof(err)) != SYMBOLS_OK)
         return;
-    if (modules_read(mem, g->guest, &list, err, sizeof(err)) == SYMBOLS_OK)
+    if (modules_read(mem, g->guest, &list, err, sizeof(err)) == SYMBOLS_OK && list->count > 0)
         add_modules(g, mem, list);
     if (!g->names_only)
         make_file(g, mem, list, hints->long_mode ? 64 : 32);

@@ -42,6 +42,8 @@ static int decode(const struct kallsyms_tables *t, struct symbol_table *table)
     char name[KALLSYMS_NAME_MAX];
     size_t at = t->names;
 
+    if (symbol_table_reserve(table, t->count) != SYMBOLS_OK)
+        return SYMBOLS_ERR_NO_MEMORY;
     load_tokens(t, &tokens);
     for (uint32_t i = 0; i < t->count; i++) {
         size_t text, n, len;

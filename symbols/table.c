@@ -5,7 +5,8 @@
  * 1. Before finish: symbols in the order of adding, names in chunks that never move.
  * 2. After it: first the `absolute` symbols that are numbers and no places, then the places; each
  * part sorted by (address, rank, order of adding).
- * 3. The index is sorted, not a hash table: however names are chosen, building it takes n log n.
+ * 3. The index is sorted, not a hash table: however names are chosen, building it takes n log n. It is made
+ * when names have been looked for a few times: many a table is asked for addresses only.
  */
 #include <symbols/table.h>
 
@@ -17,6 +18,8 @@
 #include <symbols/memory.h>
 
 #define CHUNK_BYTES 65536u
+/* Looking through all names costs as much as some percent of the index. */
+#define LOOKS_WITHOUT_INDEX 8u
 
 struct chunk {
     struct chunk *next;
@@ -41,7 +44,8 @@ struct symbol_table {
     size_t count, room;
     size_t absolute; /* the first so many are */
     struct chunk *chunks;
-    struct name_key *names; /* as many */
+    struct name_key *names; /* as many; NULL: not indexed yet */
+    unsigned looks;         /* by name, without the index */
     bool finished;
 };
 
@@ -109,19 +113,28 @@ static const char *keep_name(struct symbol_table *t, const char *name, size_t le
     return to;
 }
 
-static bool make_room(struct symbol_table *t)
+int symbol_table_reserve(struct symbol_table *t, size_t count)
 {
-    size_t room = t->room == 0 ? 4096 : t->room * 2;
     struct entry *grown;
 
-    if (t->count < t->room)
-        return true;
-    grown = realloc(t->entries, room * sizeof(*grown));
+    if (count > SYMBOL_TABLE_MAX)
+        return SYMBOLS_ERR_ARGUMENT;
+    if (count <= t->room)
+        return SYMBOLS_OK;
+    grown = realloc(t->entries, count * sizeof(*grown));
     if (grown == NULL)
-        return false;
+        return SYMBOLS_ERR_NO_MEMORY;
     t->entries = grown;
-    t->room = room;
-    return true;
+    t->room = count;
+    return SYMBOLS_OK;
+}
+
+static int make_room(struct symbol_table *t)
+{
+    size_t room = t->room == 0 ? 4096 : t->room * 2;
+
+    return t->count < t->room ? SYMBOLS_OK
+                              : symbol_table_reserve(t, room < SYMBOL_TABLE_MAX ? room : SYMBOL_TABLE_MAX);
 }
 
 static bool begins(const char *name, const char *with)
@@ -151,7 +164,7 @@ int symbol_table_add(struct symbol_table *t, const char *name, size_t len, uint6
 
     if (len == 0 || len > SYMBOL_NAME_MAX || t->finished || t->count >= SYMBOL_TABLE_MAX)
         return SYMBOLS_ERR_ARGUMENT;
-    if (!make_room(t))
+    if (make_room(t) != SYMBOLS_OK)
         return SYMBOLS_ERR_NO_MEMORY;
     e = &t->entries[t->count];
     e->symbol = (struct symbol){.address = address, .size = size, .type = type};
@@ -166,7 +179,7 @@ int symbol_table_add(struct symbol_table *t, const char *name, size_t len, uint6
 
 int symbol_table_append(struct symbol_table *t, const struct symbol_table *from)
 {
-    int status = SYMBOLS_OK;
+    int status = symbol_table_reserve(t, t->count + from->count);
 
     for (size_t i = 0; i < from->count && status == SYMBOLS_OK; i++) {
         const struct symbol *s = &from->entries[i].symbol;
@@ -190,6 +203,31 @@ static int compare(const void *left, const void *right)
     if (a->rank != b->rank)
         return a->rank < b->rank ? -1 : 1;
     return a->order < b->order ? -1 : 1;
+}
+
+static bool same_address(const struct entry *a, const struct entry *b)
+{
+    return a->symbol.address == b->symbol.address && symbol_is_absolute(&a->symbol) == symbol_is_absolute(&b->symbol);
+}
+
+/* Sorts the entries, which most sources list by address: then only those at one address are out of order. */
+static void sort_entries(struct symbol_table *t)
+{
+    struct entry *e = t->entries;
+    size_t first = 0;
+
+    for (size_t i = 1; i < t->count; i++)
+        if (!same_address(&e[i - 1], &e[i]) && compare(&e[i - 1], &e[i]) > 0) {
+            qsort(e, t->count, sizeof(*e), compare);
+            return;
+        }
+    for (size_t i = 1; i <= t->count; i++) {
+        if (i < t->count && same_address(&e[first], &e[i]))
+            continue;
+        if (i - first > 1)
+            qsort(&e[first], i - first, sizeof(*e), compare);
+        first = i;
+    }
 }
 
 static void fill_sizes(struct symbol_table *t)
@@ -224,28 +262,25 @@ static int compare_keys(const void *left, const void *right)
     return a->index < b->index ? -1 : 1;
 }
 
-static bool index_names(struct symbol_table *t)
+/* Without memory for it there is none. */
+static void index_names(struct symbol_table *t)
 {
     t->names = malloc(t->count == 0 ? 1 : t->count * sizeof(*t->names));
     if (t->names == NULL)
-        return false;
+        return;
     for (size_t i = 0; i < t->count; i++)
         t->names[i] = (struct name_key){hash_name(t->entries[i].symbol.name), i};
     qsort(t->names, t->count, sizeof(*t->names), compare_keys);
-    return true;
 }
 
 int symbol_table_finish(struct symbol_table *t)
 {
     if (t->finished)
         return SYMBOLS_ERR_ARGUMENT;
-    if (t->count > 0)
-        qsort(t->entries, t->count, sizeof(*t->entries), compare);
+    sort_entries(t);
     while (t->absolute < t->count && symbol_is_absolute(&t->entries[t->absolute].symbol))
         t->absolute++;
     fill_sizes(t);
-    if (!index_names(t))
-        return SYMBOLS_ERR_NO_MEMORY;
     t->finished = true;
     return SYMBOLS_OK;
 }
@@ -278,21 +313,45 @@ static size_t first_key(const struct symbol_table *t, uint64_t hash)
     return low;
 }
 
-const struct symbol *symbol_table_by_name(const struct symbol_table *t, const char *name)
+/* Of those with the name the first global one is meant, or the first. */
+static bool is_better(const struct symbol *s, const struct symbol *best, const char *name)
+{
+    return strcmp(s->name, name) == 0 && (best == NULL || (symbol_is_global(s) && !symbol_is_global(best)));
+}
+
+static const struct symbol *look_in_index(const struct symbol_table *t, const char *name)
 {
     uint64_t hash = hash_name(name);
     const struct symbol *best = NULL;
 
-    if (!t->finished)
-        return NULL;
     for (size_t i = first_key(t, hash); i < t->count && t->names[i].hash == hash; i++) {
         const struct symbol *s = &t->entries[t->names[i].index].symbol;
 
-        if (strcmp(s->name, name) == 0 &&
-            (best == NULL || (symbol_is_global(s) && !symbol_is_global(best))))
+        if (is_better(s, best, name))
             best = s;
     }
     return best;
+}
+
+static const struct symbol *look_everywhere(const struct symbol_table *t, const char *name)
+{
+    const struct symbol *best = NULL;
+
+    for (size_t i = 0; i < t->count; i++)
+        if (is_better(&t->entries[i].symbol, best, name))
+            best = &t->entries[i].symbol;
+    return best;
+}
+
+const struct symbol *symbol_table_by_name(const struct symbol_table *table, const char *name)
+{
+    struct symbol_table *t = (struct symbol_table *)table; /* the index is no part of what it says */
+
+    if (!t->finished)
+        return NULL;
+    if (t->names == NULL && t->looks++ >= LOOKS_WITHOUT_INDEX)
+        index_names(t);
+    return t->names != NULL ? look_in_index(t, name) : look_everywhere(t, name);
 }
 
 bool symbol_table_address(const struct symbol_table *t, const char *name, uint64_t *address)

@@ -8,7 +8,8 @@
  *     const struct symbol *s = symbol_table_by_name(t, "do_idle");
  *     symbol_table_destroy(t);
  *
- * A table is filled, finished once, and from then on only read; reading is thread-safe.
+ * A table is filled, finished once, and from then on only read, by one thread at a time: an index of the names
+ * is made when it is worth it.
  */
 #ifndef SYMBOLS_TABLE_H
 #define SYMBOLS_TABLE_H
@@ -47,10 +48,12 @@ void symbol_table_destroy(struct symbol_table *t);
 int symbol_table_add(struct symbol_table *t, const char *name, size_t len, uint64_t address,
                      uint64_t size, char type);
 
+/* Room for so many symbols, in all, at once: a wish. SYMBOLS_ERR_ARGUMENT: more than a table takes. */
+int symbol_table_reserve(struct symbol_table *t, size_t count);
 /* Adds all symbols of a finished table. Errors as symbol_table_add. */
 int symbol_table_append(struct symbol_table *t, const struct symbol_table *from);
 
-/* Sorts and indexes. Adding ends, looking begins. SYMBOLS_ERR_NO_MEMORY: only destroy it. */
+/* Sorts. Adding ends, looking begins. */
 int symbol_table_finish(struct symbol_table *t);
 
 /* How many. */
