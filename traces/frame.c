@@ -36,7 +36,6 @@
 #define FLG_DICTIONARY     0x01u
 #define BD_RESERVED        0x8Fu
 #define BLOCK_STORED       0x80000000u
-#define LZ4_MAX_RATIO      255u
 
 static uint32_t get_le32(const uint8_t *p)
 {

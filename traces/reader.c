@@ -17,7 +17,8 @@
  *     expected, and whose icounts go on where the frame before stopped. Nothing is left out
  *     silently.
  *  2. Memory is bounded by the bytes that the file really has: one frame at a time, decompressed
- *     to at most 255 times its length and 16 MiB; an image grows by chunks that were there.
+ *     to at most 255 times its length and 16 MiB; an image takes no more than all
+ *     of the file could hold.
  *  3. Each step goes forward in the file, so every loop ends.
  *
  * A file that stops inside a frame looks like one whose block length was damaged. They are told
@@ -28,6 +29,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -644,28 +646,43 @@ static int load_chunk(struct trace_reader *r, struct frame_reader *fr, uint64_t 
     return rc;
 }
 
-/* Reads the chunks of an image into memory that grows with them. */
+/* Memory for an image, or for as much of it as the whole file could hold if that is less than it says. */
+static uint8_t *image_memory(const struct trace_reader *r, uint64_t size, uint64_t *cap)
+{
+    const uintptr_t large = 2u << 20; /* small pages would cost as much to get from the host as to fill */
+    uint64_t most = r->src.size * LZ4_MAX_RATIO;
+    uintptr_t from, end;
+    uint8_t *data;
+
+    *cap = size < most ? size : most;
+    data = malloc((size_t)*cap + 1);
+    if (data == NULL)
+        return NULL;
+    from = ((uintptr_t)data + large - 1) & ~(large - 1);
+    end = ((uintptr_t)data + *cap) & ~(large - 1);
+    if (from < end)
+        madvise((void *)from, end - from, MADV_HUGEPAGE); /* advice only */
+    return data;
+}
+
 static int load_image(struct trace_reader *r, struct frame_reader *fr, size_t index, uint8_t **data,
                       struct trace_error *err)
 {
     const struct trace_image *image = &header_store_header(r->header)->images[index];
-    uint64_t seq = 1 + header_store_blob_frames(r->header, index), offset = 0, at = 0;
-    size_t cap = 0;
+    uint64_t seq = 1 + header_store_blob_frames(r->header, index), offset = 0, at = 0, cap;
     int rc = find_image(r, seq, &offset, err);
 
+    *data = image_memory(r, image->size, &cap);
+    if (*data == NULL)
+        return trace_fail(err, TRACE_ERR_MEMORY, offset, "out of memory for an image");
     while (rc == TRACE_OK && at < image->size) {
         struct frame_head head;
 
         rc = load_chunk(r, fr, seq++, index, at, &offset, &head, err);
         if (rc < 0)
             break;
-        if (cap - at < head.len) {
-            cap = cap * 2 > at + head.len ? cap * 2 : (size_t)at + head.len;
-            uint8_t *grown = realloc(*data, cap);
-            if (!grown)
-                return trace_fail(err, TRACE_ERR_MEMORY, offset, "out of memory for an image");
-            *data = grown;
-        }
+        if (cap - at < head.len)
+            return out_of_place(err, offset, "more of the image than the file can hold");
         memcpy(*data + at, head.data, head.len);
         at += head.len;
     }

@@ -24,6 +24,7 @@
 #define TRACE_INDEX_BYTES  (64u << 20)  /* of an index that the reader accepts */
 #define TRACE_INDEX_MAGIC  0x184D2A5Du  /* one of the sixteen skippable magics */
 #define TRACE_INDEX_FOOTER 16u          /* XXH3-64 of the CBOR, u32 length of the frame, "djix" */
+#define LZ4_MAX_RATIO      255u         /* of what is decompressed to what is stored */
 
 /* ---- errors ---- */
 
