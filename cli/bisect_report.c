@@ -138,7 +138,7 @@ static enum timeline_status retrace(struct bisect *b, const struct bisect_result
     s->reset = b->m->resets > resets;
     for (size_t i = 0; i < s->nwords; i++)
         read_word(b, &s->words[i], 1);
-    return TIMELINE_THERE;
+    return timeline_check(b->t);
 }
 
 /* Standing at the first moment is where the condition tells what it reads. */

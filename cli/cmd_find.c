@@ -235,6 +235,10 @@ static int ask(struct asking *k)
         look(k);
     print_held(k);
     progress_end();
+    if (timeline_check(k->t) != TIMELINE_THERE) {
+        cli_error("%s: %s", k->args.trace, timeline_error(k->t));
+        return EXIT_USAGE;
+    }
     return verdict(k, status, err);
 }
 

@@ -239,16 +239,22 @@ static void thin(struct checkpoints *c)
 
 /* --- taking --- */
 
+/* The present content becomes the page's version at `icount`. */
+static bool save_page(struct checkpoints *c, uint64_t page, uint64_t icount)
+{
+    const uint8_t *content = ram_page(&c->m->ram, page);
+    bool zeros = ram_page_is_zero(&c->m->ram, page);
+
+    return page_store_put(c->store, page, icount, zeros ? NULL : content,
+                          zeros ? 0 : ram_content_hash(content, page)) == 0;
+}
+
 /* RAM_SAVED pages are stored to for the first time: what a page was at power-on. */
 static void on_touch(void *opaque, uint64_t page)
 {
     struct checkpoints *c = opaque;
-    const struct ram *ram = &c->m->ram;
 
-    if (page_store_has(c->store, page))
-        return;
-    if (page_store_put(c->store, page, 0,
-                       ram_page_is_zero(ram, page) ? NULL : ram->host + (page << PAGE_SHIFT)) != 0)
+    if (!page_store_has(c->store, page) && !save_page(c, page, 0))
         c->failed = true;
 }
 
@@ -277,11 +283,8 @@ static bool save_pages(struct checkpoints *c, struct checkpoint *cp)
     const struct ram *ram = &c->m->ram;
 
     for (uint64_t i = 0; i < ram->ntouched; i++) {
-        uint64_t page = ram->touched[i];
-        const uint8_t *content = ram->host + (page << PAGE_SHIFT);
-
-        cp->pages[i] = (uint32_t)page;
-        if (page_store_put(c->store, page, cp->icount, ram_page_is_zero(ram, page) ? NULL : content) != 0)
+        cp->pages[i] = ram->touched[i];
+        if (!save_page(c, ram->touched[i], cp->icount))
             return false;
     }
     return true;
@@ -347,6 +350,19 @@ void checkpoints_take(struct checkpoints *c, bool local)
 
 /* --- going back to one --- */
 
+/* RAM_ABSENT pages are wanted: they are as they were at the base. */
+static void fetch_page(void *opaque, uint64_t page, uint8_t *to)
+{
+    struct checkpoints *c = opaque;
+    const uint8_t *content = page_store_get(c->store, page, c->base->icount, to);
+
+    if (content == NULL)
+        memset(to, 0, PAGE_STORE_PAGE);
+    else if (content != to)
+        memcpy(to, content, PAGE_STORE_PAGE);
+}
+
+/* Most pages are not looked at before the next seek: their contents stay where they are. */
 static void restore_page(struct checkpoints *c, uint64_t page, uint64_t from, uint64_t to, bool touched)
 {
     uint8_t buf[PAGE_STORE_PAGE];
@@ -356,10 +372,11 @@ static void restore_page(struct checkpoints *c, uint64_t page, uint64_t from, ui
     c->stamps[page] = c->stamp;
     if (!touched && page_store_version(c->store, page, from) == page_store_version(c->store, page, to))
         return;
-    ram_restore_page(&c->m->ram, page, page_store_get(c->store, page, to, buf));
+    if (!ram_defer_page(&c->m->ram, page, page_store_hash(c->store, page, to)))
+        ram_restore_page(&c->m->ram, page, page_store_get(c->store, page, to, buf));
 }
 
-static void restore_ram(struct checkpoints *c, const struct checkpoint *to)
+static void restore_ram(struct checkpoints *c, struct checkpoint *to)
 {
     const struct ram *ram = &c->m->ram;
     uint64_t from = c->base->icount;
@@ -370,6 +387,7 @@ static void restore_ram(struct checkpoints *c, const struct checkpoint *to)
         memset(c->stamps, 0, ram->npages * sizeof(c->stamps[0]));
         c->stamp = 1;
     }
+    c->base = to; /* for fetch_page() */
     for (uint64_t i = 0; i < ram->ntouched; i++)
         restore_page(c, ram->touched[i], from, to->icount, true);
     for (size_t k = low; k < high; k++)
@@ -428,6 +446,8 @@ int checkpoints_init(struct checkpoints *c, struct player *player, size_t budget
     memset(c, 0, sizeof(*c));
     c->player = player;
     c->m = player_machine(player);
+    c->m->ram.fetch = fetch_page;
+    ram_digest(&c->m->ram); /* only where hashes are kept can contents be deferred */
     c->budget = budget;
     c->state_bytes = machine_snapshot_bytes(c->m);
     c->nchunks = (c->state_bytes + STATE_CHUNK - 1) / STATE_CHUNK;

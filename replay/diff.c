@@ -307,6 +307,9 @@ static void conclude(struct diff *d)
         all[side] = d->events->extent[side].has_end && timeline_knows_all_output(d->pair.t[side]);
     }
     output_diff(log, all, &r->output);
+    for (unsigned side = 0; side < 2; side++)
+        if (timeline_check(d->pair.t[side]) != TIMELINE_THERE)
+            snprintf(d->error, sizeof(d->error), "%s", timeline_error(d->pair.t[side]));
 }
 
 enum diff_verdict diff_run(struct diff *d)

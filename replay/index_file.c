@@ -21,7 +21,7 @@
 #include "page_store.h"
 
 #define MAGIC       "dejaidx"
-#define VERSION     2
+#define VERSION     3
 #define TABLE_MAX   (1ULL << 32)
 #define WRITE_BYTES (1u << 20)
 
@@ -35,7 +35,7 @@ struct index_header {
     uint64_t output_offset, output_bytes, output_hash; /* offset 0: it is not known */
 };
 
-/* Where a content is. */
+/* Where a content is. Its hash: of a piece of state, XXH3-64 of the bytes there; of a page, ram_content_hash(). */
 struct index_content {
     uint64_t offset, hash;
     uint64_t len;          /* 0: zeros; STATE_CHUNK or PAGE_STORE_PAGE: as it is; less: LZ4 */
@@ -202,12 +202,14 @@ static void put_checkpoint(struct index_writer *w, const struct checkpoints *c, 
         table_put(w, &none, sizeof(none));
 }
 
-static bool put_version(void *opaque, uint64_t page, uint64_t icount, const uint8_t *data, uint32_t len)
+static bool put_version(void *opaque, uint64_t page, uint64_t icount, const uint8_t *data, uint32_t len,
+                        uint64_t hash)
 {
     struct index_writer *w = opaque;
     struct index_version v = {.page = page, .icount = icount};
 
     v.content = put_content(w, data, len);
+    v.content.hash = hash;
     table_put(w, &v, sizeof(v));
     w->nversions++;
     return !w->failed;

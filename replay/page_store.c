@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <emu/ram.h>
 #include <lz4.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "packer.h"
 #include "page_slab.h"
@@ -25,9 +25,10 @@ struct blob {
     bool queued;
     bool orphan;
     bool aged;       /* was compressed, or cannot be */
+    uint64_t hash;   /* ram_content_hash() */
     uint8_t *data;   /* NULL: zeros, or in the file: */
     bool stored;
-    uint64_t offset, hash;
+    uint64_t offset;
 };
 
 struct version {
@@ -57,7 +58,7 @@ static size_t blob_bytes(const struct blob *b)
     return sizeof(*b) + (b->data != NULL ? b->len : 0) + 32; /* what the allocator adds to both */
 }
 
-static struct blob *blob_create(struct page_store *s, const uint8_t *content)
+static struct blob *blob_create(struct page_store *s, const uint8_t *content, uint64_t hash)
 {
     struct blob *b = calloc(1, sizeof(*b));
 
@@ -65,6 +66,7 @@ static struct blob *blob_create(struct page_store *s, const uint8_t *content)
         return NULL;
     b->number = ++s->numbers;
     b->aged = content == NULL;
+    b->hash = hash;
     if (content != NULL) {
         b->data = page_slab_take(&s->slab);
         if (b->data == NULL) {
@@ -231,21 +233,21 @@ static int put_blob(struct page_store *s, uint64_t page, uint64_t icount, struct
     return 0;
 }
 
-int page_store_put(struct page_store *s, uint64_t page, uint64_t icount, const uint8_t *content)
+int page_store_put(struct page_store *s, uint64_t page, uint64_t icount, const uint8_t *content,
+                   uint64_t hash)
 {
-    return put_blob(s, page, icount, blob_create(s, content));
+    return put_blob(s, page, icount, blob_create(s, content, hash));
 }
 
 int page_store_put_stored(struct page_store *s, uint64_t page, uint64_t icount, uint64_t offset,
                           uint32_t len, uint64_t hash)
 {
-    struct blob *b = blob_create(s, NULL);
+    struct blob *b = blob_create(s, NULL, hash);
 
     if (b != NULL && len > 0) {
         b->stored = true;
         b->len = len;
         b->offset = offset;
-        b->hash = hash;
     }
     return put_blob(s, page, icount, b);
 }
@@ -300,29 +302,52 @@ static const uint8_t *blob_data(struct page_store *s, const struct blob *b)
 {
     if (!b->stored)
         return b->data;
-    if (pread(s->fd, s->packed, b->len, (off_t)b->offset) != (ssize_t)b->len ||
-        XXH3_64bits(s->packed, b->len) != b->hash)
+    if (pread(s->fd, s->packed, b->len, (off_t)b->offset) != (ssize_t)b->len)
         s->failed = true;
     return s->packed;
+}
+
+/* What blob_data() holds; NULL: zeros. */
+static const uint8_t *unpack(struct page_store *s, uint64_t page, const struct blob *b, const uint8_t *data,
+                             uint8_t buf[PAGE_STORE_PAGE])
+{
+    if (data == NULL)
+        return NULL;
+    if (b->len < PAGE_STORE_PAGE) {
+        if (LZ4_decompress_safe((const char *)data, (char *)buf, (int)b->len, PAGE_STORE_PAGE) !=
+            PAGE_STORE_PAGE)
+            s->failed = true;
+        data = buf;
+    }
+    if (ram_content_hash(data, page) != b->hash)
+        s->failed = true;
+    return data;
+}
+
+static const struct blob *blob_at(const struct page_store *s, uint64_t page, uint64_t icount)
+{
+    const struct history *h = &s->pages[page];
+
+    return h->versions[versions_until(h, icount) - 1].blob;
+}
+
+uint64_t page_store_hash(const struct page_store *s, uint64_t page, uint64_t icount)
+{
+    return blob_at(s, page, icount)->hash;
 }
 
 const uint8_t *page_store_get(struct page_store *s, uint64_t page, uint64_t icount,
                               uint8_t buf[PAGE_STORE_PAGE])
 {
-    const struct history *h = &s->pages[page];
-    const struct blob *b = h->versions[versions_until(h, icount) - 1].blob;
-    const uint8_t *data = blob_data(s, b);
+    const struct blob *b = blob_at(s, page, icount);
 
-    if (data == NULL || b->len == PAGE_STORE_PAGE)
-        return data;
-    if (LZ4_decompress_safe((const char *)data, (char *)buf, (int)b->len, PAGE_STORE_PAGE) !=
-        PAGE_STORE_PAGE)
-        s->failed = true;
-    return buf;
+    return unpack(s, page, b, blob_data(s, b), buf);
 }
 
 bool page_store_visit(struct page_store *s, page_store_visit_fn *fn, void *opaque)
 {
+    uint8_t buf[PAGE_STORE_PAGE];
+
     for (uint64_t page = 0; page < s->npages; page++) {
         const struct history *h = &s->pages[page];
 
@@ -330,7 +355,9 @@ bool page_store_visit(struct page_store *s, page_store_visit_fn *fn, void *opaqu
             const struct blob *b = h->versions[i].blob;
             const uint8_t *data = blob_data(s, b);
 
-            if (!fn(opaque, page, h->versions[i].icount, data, data == NULL ? 0 : b->len))
+            if (b->stored)
+                unpack(s, page, b, data, buf); /* is it whole? */
+            if (!fn(opaque, page, h->versions[i].icount, data, data == NULL ? 0 : b->len, b->hash))
                 return false;
         }
     }

@@ -38,7 +38,7 @@ static void on_touch(void *opaque, uint64_t page)
     copy = malloc(PAGE_BYTES);
     w->failed |= copy == NULL;
     if (copy != NULL)
-        w->kept[page] = memcpy(copy, ram->host + (page << PAGE_SHIFT), PAGE_BYTES);
+        w->kept[page] = memcpy(copy, ram_page(ram, page), PAGE_BYTES);
 }
 
 struct rewind *rewind_create(struct machine *m)

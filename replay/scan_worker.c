@@ -256,6 +256,8 @@ static enum scan_status settle(struct scan_worker *w, enum timeline_status statu
 
     if (now > segment->from.icount)
         w->done += now - segment->from.icount;
+    if (status != TIMELINE_DIVERGED && timeline_check(w->scan->t) != TIMELINE_THERE)
+        status = TIMELINE_ERROR;
     if (status == TIMELINE_DIVERGED || status == TIMELINE_ERROR)
         return failed(w, status);
     if (w->lost || atomic_load(&w->scan->shared->cancel))

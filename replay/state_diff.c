@@ -70,7 +70,7 @@ static uint64_t page_of_b(const struct state_diff *d, uint64_t page)
 
 static const uint8_t *content(const struct machine *m, uint64_t page)
 {
-    return m->ram.host + (page << PAGE_SHIFT);
+    return ram_page(&m->ram, page);
 }
 
 /* Hashes are made with the page's number: equal contents at other numbers have others. */

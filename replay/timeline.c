@@ -367,6 +367,11 @@ static enum timeline_status of_player(struct timeline *t, enum player_status sta
     return fail(t, player_error(t->player));
 }
 
+enum timeline_status timeline_check(struct timeline *t)
+{
+    return page_store_failed(t->checkpoints.store) ? fail(t, index_lost) : TIMELINE_THERE;
+}
+
 /* In a branch: no trace to follow, the machine ends when it ends. */
 static enum timeline_status run_branch(struct timeline *t, struct moment until)
 {
@@ -397,8 +402,8 @@ static enum timeline_status run_slice(struct timeline *t, struct moment until)
     if (!t->branched)
         note_ground(t);
     t->work_done += t->m->clock.icount - start;
-    if (page_store_failed(t->checkpoints.store))
-        return fail(t, index_lost);
+    if (timeline_check(t) != TIMELINE_THERE)
+        return TIMELINE_ERROR;
     return t->checkpoints.failed ? fail(t, "out of memory for checkpoints") : status;
 }
 
@@ -470,9 +475,7 @@ enum timeline_status timeline_restore(struct timeline *t, struct checkpoint *to)
     t->at_end = false;
     if (checkpoints_restore(&t->checkpoints, to) != 0)
         return fail(t, "a checkpoint could not be restored: this is a bug");
-    if (page_store_failed(t->checkpoints.store))
-        return fail(t, index_lost);
-    return TIMELINE_THERE;
+    return timeline_check(t);
 }
 
 void timeline_after_fork(struct timeline *t)

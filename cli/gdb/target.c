@@ -86,10 +86,9 @@ static size_t read_physical(const struct session *s, uint64_t gpa, uint8_t *out,
 static size_t read_memory(void *user, uint64_t address, uint8_t *out, size_t len)
 {
     const struct session *s = user;
+    size_t n = s->physical ? read_physical(s, address, out, len) : cpu_peek(&s->m->cpus[0], address, out, len);
 
-    if (s->physical)
-        return read_physical(s, address, out, len);
-    return cpu_peek(&s->m->cpus[0], address, out, len);
+    return s->timeline == NULL || timeline_check(s->timeline) == TIMELINE_THERE ? n : 0;
 }
 
 static uint64_t translate(const struct session *s, uint64_t address)

@@ -162,7 +162,7 @@ static uint8_t *table_entry(struct walk *w, uint64_t gpa, unsigned level, unsign
         w->path[w->npath++] = gpa;
     if (!w->peek)
         note_table(w, page, level, entry_bytes);
-    return ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK);
+    return ram_page(ram, page) + (gpa & PAGE_OFFSET_MASK);
 }
 
 static uint64_t entry_read(const uint8_t *entry, unsigned size)
@@ -403,7 +403,7 @@ static void tlb_install(struct cpu *cpu, enum mmu_view view, uint64_t linear, ui
 {
     uint64_t tag = linear & ~PAGE_OFFSET_MASK;
     struct tlb_entry *e = &cpu->tlbs[view][(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
-    uintptr_t addend = (uintptr_t)(cpu->ram->host + (page << PAGE_SHIFT)) - (uintptr_t)tag;
+    uintptr_t addend = (uintptr_t)ram_page(cpu->ram, page) - (uintptr_t)tag;
     unsigned watch = cpu->watch_pages ? cpu_page_watch(cpu, tag) : 0;
 
     if (watch & PAGE_WATCH_ALL)
@@ -491,7 +491,7 @@ static uint64_t read_in_page(struct cpu *cpu, const struct op *op, uint64_t line
     if (cpu->ram->flags[page] & RAM_WATCH_READS)
         debugger_physical_load(cpu, op, gpa, size);
     tlb_install(cpu, view, linear, frame, MMU_READ, page);
-    memcpy(&v, cpu->ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK), size);
+    memcpy(&v, ram_page(cpu->ram, page) + (gpa & PAGE_OFFSET_MASK), size);
     return v;
 }
 
@@ -538,7 +538,7 @@ static void write_in_page(struct cpu *cpu, const struct op *op, uint64_t linear,
         tlb_install(cpu, view, linear, frame, MMU_WRITE, page);
     if (cpu->ram->flags[page] & RAM_ROM)
         return;
-    memcpy(cpu->ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK), &value, size);
+    memcpy(ram_page(cpu->ram, page) + (gpa & PAGE_OFFSET_MASK), &value, size);
 }
 
 /* Bytes of [linear, linear + size) in the first page. */
@@ -702,7 +702,7 @@ uint8_t *mem_host(struct cpu *cpu, const struct op *op, uint64_t linear, unsigne
         return NULL;
     if (access != MMU_WRITE || before_store(cpu, op, page, gpa, size))
         tlb_install(cpu, cpu->view, linear, frame, access, page);
-    return cpu->ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK);
+    return ram_page(cpu->ram, page) + (gpa & PAGE_OFFSET_MASK);
 }
 
 /* Implicit supervisor accesses: SMAP applies whatever EFLAGS.AC is (SDM vol. 3, 4.6.1). */
@@ -805,7 +805,7 @@ size_t cpu_peek(const struct cpu *cpu, uint64_t linear, void *out, size_t len)
 /* Whether the store replaces a page-table entry that a cached translation may use. */
 static bool store_changes_translation(const struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len)
 {
-    const uint8_t *base = cpu->ram->host + (page << PAGE_SHIFT);
+    const uint8_t *base = ram_page(cpu->ram, page);
     size_t from = (size_t)(gpa & PAGE_OFFSET_MASK & ~3ULL);
     size_t end = (size_t)(gpa & PAGE_OFFSET_MASK) + len;
 
@@ -836,7 +836,7 @@ static bool leaf_of_store(const struct cpu *cpu, uint64_t page, uint64_t gpa, si
     if ((offset + len - 1) / t->entry_bytes != index)
         return false;
     *linear = t->linear + (index << PAGE_SHIFT);
-    pte = entry_read(cpu->ram->host + (page << PAGE_SHIFT) + index * t->entry_bytes, t->entry_bytes);
+    pte = entry_read(ram_page(cpu->ram, page) + index * t->entry_bytes, t->entry_bytes);
     *data = (pte & PTE_NX) && (cpu->efer & EFER_NXE);
     return true;
 }

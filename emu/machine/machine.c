@@ -98,6 +98,30 @@ static int create_cpus(struct machine *m, unsigned n)
     return 0;
 }
 
+static uint64_t place_tables(struct machine *m)
+{
+    return m->board_type->place_tables == NULL ? 0 : m->board_type->place_tables(m->board, m);
+}
+
+/* What follows when power comes, or a reset, RAM being clear. */
+static int begin(struct machine *m, char *err, size_t errlen)
+{
+    uint64_t rsdp;
+    unsigned i;
+
+    if (m->config.bios.data != NULL)
+        ram_load_rom(&m->ram, m->config.bios.data, m->config.bios.len);
+    m->a20_mask = true;
+    m->stop_request = STOP_ICOUNT;
+    for (i = 0; i < m->nparts; i++)
+        if (m->parts[i].reset != NULL)
+            m->parts[i].reset(m->parts[i].obj);
+    rsdp = place_tables(m);
+    for (i = 0; i < m->ncpus; i++)
+        cpu_count_entry(&m->cpus[i], m->clock.icount);
+    return boot_place(m, rsdp, err, errlen);
+}
+
 struct machine *machine_create(const struct machine_config *config,
                                const struct machine_board *board, char *err, size_t errlen)
 {
@@ -141,9 +165,8 @@ struct machine *machine_create(const struct machine_config *config,
     m->board = board->create(m, err, errlen);
     if (m->board == NULL)
         goto fail_destroy;
-    if (machine_reset(m, err, errlen) != 0)
+    if (begin(m, err, errlen) != 0)
         goto fail_destroy;
-    m->resets = 0;
     m->cpus[0].entries = 0; /* power-on is moment 0, not a reset at it */
     return m;
 
@@ -182,35 +205,18 @@ void machine_add_part(struct machine *m, const struct state_desc *desc, void *ob
             part->instance++;
 }
 
-static uint64_t place_tables(struct machine *m)
-{
-    return m->board_type->place_tables == NULL ? 0 : m->board_type->place_tables(m->board, m);
-}
-
 int machine_reset(struct machine *m, char *err, size_t errlen)
 {
-    uint64_t rsdp;
-    bool tracking = m->ram.tracking;
     unsigned i;
 
     for (i = 0; i < m->ncpus; i++)
         blocks_flush(&m->cpus[i]);
     inspect_forget(m);
     ram_clear(&m->ram);
-    if (tracking)
-        ram_digest(&m->ram);
-    if (m->config.bios.data != NULL)
-        ram_load_rom(&m->ram, m->config.bios.data, m->config.bios.len);
-    m->a20_mask = true;
-    m->stop_request = STOP_ICOUNT;
-    for (i = 0; i < m->nparts; i++)
-        if (m->parts[i].reset != NULL)
-            m->parts[i].reset(m->parts[i].obj);
-    rsdp = place_tables(m);
+    /* The ROM does not count from here on (see there), whether or not there has been a digest before. */
+    ram_digest(&m->ram);
     m->resets++;
-    for (i = 0; i < m->ncpus; i++)
-        cpu_count_entry(&m->cpus[i], m->clock.icount);
-    return boot_place(m, rsdp, err, errlen);
+    return begin(m, err, errlen);
 }
 
 /* The seed is in the CPUs' generators, and in what the boot loader leaves for the kernel. */

@@ -4,7 +4,7 @@
  *
  * Invariants: 1. sum is the sum of page_hash. 2. While tracking, a page without RAM_CLEAN is in
  * `dirty` exactly once. 3. A page of zeros hashes to 0, so RAM that was never touched costs nothing,
- * neither host memory nor hashing.
+ * neither host memory nor hashing. 4. The page_hash of a page that is RAM_ABSENT is that of the content to come.
  */
 #include <emu/ram.h>
 
@@ -96,6 +96,9 @@ void ram_clear(struct ram *ram)
 {
     uint64_t page;
 
+    for (page = 0; page < ram->npages; page++)
+        if (ram->flags[page] & RAM_ABSENT)
+            touch_addressed(ram, page);
     if (ram->touched != NULL)
         for_each_resident(ram, touch_addressed);
     /* Fresh zero pages from the host; every page then counts as stored to. */
@@ -126,6 +129,7 @@ void ram_prepare_write(struct ram *ram, uint64_t gpa, size_t len)
         return;
     if (flags & (RAM_CODE | RAM_TABLE | RAM_WATCH))
         ram->on_flagged_store(ram->opaque, page, gpa, len);
+    ram_page(ram, page);
     touch(ram, page);
     if (flags & RAM_CLEAN) {
         ram->flags[page] &= (uint8_t)~RAM_CLEAN;
@@ -209,13 +213,21 @@ static bool is_zero_page(const uint8_t *p)
     return p[0] == 0 && memcmp(p, p + 1, PAGE_BYTES - 1) == 0;
 }
 
-static void rehash(struct ram *ram, uint64_t page)
+uint64_t ram_content_hash(const uint8_t *content, uint64_t page)
 {
-    const uint8_t *p = ram->host + (page << PAGE_SHIFT);
-    uint64_t hash = is_zero_page(p) ? 0 : XXH3_64bits_withSeed(p, PAGE_BYTES, page);
+    return is_zero_page(content) ? 0 : XXH3_64bits_withSeed(content, PAGE_BYTES, page);
+}
 
+static void set_hash(struct ram *ram, uint64_t page, uint64_t hash)
+{
     ram->sum += hash - ram->page_hash[page];
     ram->page_hash[page] = hash;
+}
+
+static void rehash(struct ram *ram, uint64_t page)
+{
+    if (!(ram->flags[page] & RAM_ABSENT))
+        set_hash(ram, page, ram_content_hash(ram->host + (page << PAGE_SHIFT), page));
 }
 
 uint64_t ram_digest(struct ram *ram)
@@ -294,7 +306,7 @@ void ram_untrack_touched(struct ram *ram)
 
 bool ram_page_is_zero(const struct ram *ram, uint64_t page)
 {
-    return is_zero_page(ram->host + (page << PAGE_SHIFT));
+    return is_zero_page(ram_page(ram, page));
 }
 
 uint64_t ram_gpa_of(const struct ram *ram, uint64_t page)
@@ -314,7 +326,7 @@ uint64_t ram_gpa_of(const struct ram *ram, uint64_t page)
 void ram_restore_page(struct ram *ram, uint64_t page, const uint8_t *content)
 {
     static const uint8_t zeros[PAGE_BYTES];
-    uint8_t *to = ram->host + (page << PAGE_SHIFT);
+    uint8_t *to = ram_page(ram, page);
     uint8_t saved = ram->flags[page] & RAM_SAVED;
     uint64_t gpa = ram_gpa_of(ram, page);
     unsigned at;
@@ -334,4 +346,24 @@ void ram_restore_page(struct ram *ram, uint64_t page, const uint8_t *content)
         memcpy(to, content, PAGE_BYTES);
     }
     ram->flags[page] |= saved;
+}
+
+/* --- contents that are elsewhere --- */
+
+bool ram_defer_page(struct ram *ram, uint64_t page, uint64_t hash)
+{
+    /* What was made of a page's content goes with it. */
+    const uint8_t bound = RAM_CODE | RAM_TABLE | RAM_ROM | RAM_WATCH | RAM_WATCH_READS;
+
+    if (!ram->tracking || (ram->flags[page] & bound))
+        return false;
+    ram->flags[page] |= RAM_ABSENT;
+    set_hash(ram, page, hash);
+    return true;
+}
+
+void ram_fetch_page(const struct ram *ram, uint64_t page)
+{
+    ram->flags[page] &= (uint8_t)~RAM_ABSENT;
+    ram->fetch(ram->touch_opaque, page, ram->host + (page << PAGE_SHIFT));
 }

@@ -68,18 +68,37 @@ static void must(enum timeline_status status, const char *what)
         die("%s: interrupted by nobody", what);
 }
 
+/* Digests are of hashes that are known of pages, whether or not somebody has fetched them: fetches all. */
+static void look_at_ram(const struct ram *ram)
+{
+    for (uint64_t page = 0; page < ram->npages; page++)
+        if (!(ram->flags[page] & RAM_ROM) && ram_page_of(ram, ram_gpa_of(ram, page)) == page &&
+            ram_content_hash(ram_page(ram, page), page) != ram->page_hash[page])
+            die("page %" PRIu64 " is not what its hash says", page);
+    must(timeline_check(t), "looking at all of RAM");
+}
+
+static uint64_t digest_here(void)
+{
+    struct machine *m = timeline_machine(t);
+    uint64_t digest = machine_digest(m);
+
+    if (rnd() % 8 == 0)
+        look_at_ram(&m->ram);
+    return digest;
+}
+
 static void note(void)
 {
-    seen[nseen++] = (struct seen){.at = timeline_now(t),
-                                  .digest = machine_digest(timeline_machine(t)),
-                                  .operation = operation};
+    seen[nseen++] =
+        (struct seen){.at = timeline_now(t), .digest = digest_here(), .operation = operation};
 }
 
 static void same(struct moment at, uint64_t digest, const char *what)
 {
     if (!moment_equal(timeline_now(t), at))
         die("%s: not at %" PRIu64 "+%u", what, at.icount, at.entries);
-    if (machine_digest(timeline_machine(t)) != digest)
+    if (digest_here() != digest)
         die("%s: another state", what);
 }
 
@@ -108,7 +127,7 @@ static void steps(void)
 
     for (i = 0; i < n && status == TIMELINE_THERE; i++) {
         at[i] = timeline_now(t);
-        digest[i] = machine_digest(timeline_machine(t));
+        digest[i] = digest_here();
         status = timeline_step(t);
         must(status, "step");
         if (status == TIMELINE_THERE && !moment_before(at[i], timeline_now(t)))
@@ -129,7 +148,7 @@ static void steps_back(void)
 
     while (n-- > 0) {
         struct moment before = timeline_now(t);
-        uint64_t digest = machine_digest(timeline_machine(t));
+        uint64_t digest = digest_here();
         enum timeline_status status = timeline_step_back(t);
 
         must(status, "step back");
@@ -243,7 +262,7 @@ static void last_write(void)
 static void branch(void)
 {
     struct moment at = timeline_now(t);
-    uint64_t digest = machine_digest(timeline_machine(t)), junk = rnd();
+    uint64_t digest = digest_here(), junk = rnd();
 
     timeline_branch(t);
     ram_write(&timeline_machine(t)->ram, (rnd() % 0x100000) & ~7ULL & 0x7ffff, &junk, 8);

@@ -29,6 +29,7 @@ enum ram_page_flag {
     RAM_WATCH = 16,  /* a debugger watches bytes of it: stores never come the fast way */
     RAM_SAVED = 32,  /* as the checkpoint has it: the next store notes it in `touched` */
     RAM_WATCH_READS = 64, /* a debugger watches loads from it: no read tag may be installed either */
+    RAM_ABSENT = 128,     /* its content is elsewhere still: no tag may be installed, ram_page() fetches it */
 };
 
 struct ram {
@@ -47,7 +48,9 @@ struct ram {
     uint64_t ntouched;
     /* Before the first store to a page that is RAM_SAVED. */
     void (*on_touch)(void *opaque, uint64_t page);
-    void *touch_opaque;
+    /* Writes the content of a page that is RAM_ABSENT to `to`. */
+    void (*fetch)(void *opaque, uint64_t page, uint8_t *to);
+    void *touch_opaque;      /* of both */
     /* Called by ram_prepare_write for pages flagged RAM_CODE, RAM_TABLE or RAM_WATCH. */
     void (*on_flagged_store)(void *opaque, uint64_t page, uint64_t gpa, size_t len);
     /* Called when pages got a flag: drop their write tags. `page` UINT64_MAX: of all pages. */
@@ -75,11 +78,20 @@ static inline uint64_t ram_page_of(const struct ram *ram, uint64_t gpa)
     return UINT64_MAX;
 }
 
+void ram_fetch_page(const struct ram *ram, uint64_t page);
+
+/* Where a page is in host memory, with its content. The only way there. */
+static inline uint8_t *ram_page(const struct ram *ram, uint64_t page)
+{
+    if (ram->flags[page] & RAM_ABSENT)
+        ram_fetch_page(ram, page);
+    return ram->host + (page << PAGE_SHIFT);
+}
+
 static inline uint8_t *ram_host(const struct ram *ram, uint64_t gpa)
 {
     uint64_t page = ram_page_of(ram, gpa);
-    return page == UINT64_MAX ? NULL
-                              : ram->host + (page << PAGE_SHIFT) + (gpa & PAGE_OFFSET_MASK);
+    return page == UINT64_MAX ? NULL : ram_page(ram, page) + (gpa & PAGE_OFFSET_MASK);
 }
 
 /* Before [gpa, gpa+len), inside one RAM page, is stored to by other than an installed write tag. */
@@ -104,7 +116,14 @@ void ram_untrack_touched(struct ram *ram);
 /* The page gets this content; code and translations that it changes are dropped, digests follow, a page
  * that is RAM_SAVED stays so. NULL: zeros. */
 void ram_restore_page(struct ram *ram, uint64_t page, const uint8_t *content);
+/*
+ * The same for a content that is fetched when something wants to see it, by `fetch`, and whose hash is known.
+ * False: this page must be restored at once. Before the guest goes on all its TLB must be flushed.
+ */
+bool ram_defer_page(struct ram *ram, uint64_t page, uint64_t hash);
 bool ram_page_is_zero(const struct ram *ram, uint64_t page);
+/* As digests hash it. */
+uint64_t ram_content_hash(const uint8_t *content, uint64_t page);
 /* The guest-physical address of a RAM page. */
 uint64_t ram_gpa_of(const struct ram *ram, uint64_t page);
 

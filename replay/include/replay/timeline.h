@@ -127,6 +127,13 @@ enum timeline_status timeline_step_back(struct timeline *t);
 /* Backward to the store that last wrote to any of these bytes of guest-physical RAM; before it. */
 enum timeline_status timeline_last_write(struct timeline *t, uint64_t gpa, uint64_t len);
 
+/*
+ * Whether all that was seen of the machine so far was what the recording has: an index file gives the content of
+ * a page when somebody looks at it, and may turn out damaged then. THERE, or ERROR. Going anywhere asks, too;
+ * who reports what it has read from the machine asks before.
+ */
+enum timeline_status timeline_check(struct timeline *t);
+
 /* What the last TIMELINE_HIT was. */
 const struct debug_hit *timeline_hit(const struct timeline *t);
 /* One line, after TIMELINE_ERROR. */
