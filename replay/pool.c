@@ -5,20 +5,17 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/types.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include <replay/child.h>
 
 struct job {
     size_t i;
-    pid_t pid;
-    int fd; /* the job's answer comes here */
+    struct child child; /* its answer comes from there */
 };
 
 struct running {
@@ -38,15 +35,11 @@ unsigned pool_cores(void)
     return (unsigned)CPU_COUNT(&set);
 }
 
-static _Noreturn void be_job(const struct pool *pool, size_t i, int fd, pid_t parent)
+static _Noreturn void be_job(const struct pool *pool, size_t i, int fd)
 {
     uint8_t result[POOL_MAX_RESULT] = {0};
-    int status;
+    int status = pool->enter == NULL ? 0 : pool->enter();
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1); /* it died before it could be known */
-    status = pool->enter == NULL ? 0 : pool->enter();
     if (status != 0)
         _exit(status);
     pool->work(pool->opaque, i, result);
@@ -56,34 +49,21 @@ static _Noreturn void be_job(const struct pool *pool, size_t i, int fd, pid_t pa
 static int begin(struct running *r)
 {
     struct job *job = &r->jobs[r->n];
-    pid_t self = getpid();
-    int fds[2];
+    pid_t pid = child_fork(&job->child, CHILD_PIPE);
 
-    if (pipe(fds) != 0)
-        return -1;
-    fflush(NULL); /* nothing may be printed twice */
     job->i = r->next;
-    job->pid = fork();
-    if (job->pid == 0) {
-        close(fds[0]);
-        be_job(r->pool, job->i, fds[1], self);
-    }
-    close(fds[1]);
-    if (job->pid < 0) {
-        close(fds[0]);
+    if (pid == 0)
+        be_job(r->pool, job->i, job->child.fd);
+    if (pid < 0)
         return -1;
-    }
-    job->fd = fds[0];
     r->next++;
     r->n++;
     return 0;
 }
 
-static void forget(struct running *r, unsigned k)
+static void drop(struct running *r, unsigned k)
 {
-    close(r->jobs[k].fd);
-    while (waitpid(r->jobs[k].pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    child_end(&r->jobs[k].child);
     r->jobs[k] = r->jobs[--r->n];
 }
 
@@ -91,20 +71,16 @@ static void forget(struct running *r, unsigned k)
 static void drop_above(struct running *r, size_t i)
 {
     for (unsigned k = r->n; k-- > 0;)
-        if (r->jobs[k].i > i) {
-            kill(r->jobs[k].pid, SIGKILL);
-            forget(r, k);
-        }
+        if (r->jobs[k].i > i)
+            drop(r, k);
     if (r->end > i + 1)
         r->end = i + 1;
 }
 
 static void drop_all(struct running *r)
 {
-    while (r->n > 0) {
-        kill(r->jobs[r->n - 1].pid, SIGKILL);
-        forget(r, r->n - 1);
-    }
+    while (r->n > 0)
+        drop(r, r->n - 1);
     r->end = 0;
 }
 
@@ -117,9 +93,10 @@ static void finish(struct running *r, unsigned k)
     enum pool_next next;
 
     do
-        got = read(r->jobs[k].fd, result, r->pool->result_bytes);
+        got = read(r->jobs[k].child.fd, result, r->pool->result_bytes);
     while (got < 0 && errno == EINTR);
-    forget(r, k);
+    child_bury(&r->jobs[k].child);
+    r->jobs[k] = r->jobs[--r->n];
     next = r->pool->done(r->pool->opaque, i, got == (ssize_t)r->pool->result_bytes ? result : NULL);
     if (next == POOL_DROP_LATER)
         drop_above(r, i);
@@ -133,7 +110,7 @@ static void wait_for_some(struct running *r)
     unsigned n = r->n;
 
     for (unsigned k = 0; k < n; k++)
-        r->polls[k] = (struct pollfd){.fd = r->jobs[k].fd, .events = POLLIN};
+        r->polls[k] = (struct pollfd){.fd = r->jobs[k].child.fd, .events = POLLIN};
     if (poll(r->polls, n, -1) <= 0)
         return;
     for (unsigned k = 0; k < n; k++) {
@@ -142,7 +119,7 @@ static void wait_for_some(struct running *r)
         if (r->polls[k].revents == 0)
             continue;
         for (unsigned j = 0; j < r->n; j++) /* it may have moved, or been dropped */
-            if (r->jobs[j].fd == fd) {
+            if (r->jobs[j].child.fd == fd) {
                 finish(r, j);
                 break;
             }

@@ -12,13 +12,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include <replay/child.h>
 
 #define LOOK_MS       100         /* between two looks at progress and interrupts */
 #define WAITING_BYTES (256u << 20)
@@ -26,8 +25,7 @@
 
 /* What a worker has written so far of its present frame. */
 struct listener {
-    pid_t pid;
-    int pipe;      /* -1: closed */
+    struct child child;
     bool bye;
     uint8_t *in;   /* a frame and what follows it */
     size_t nin, capacity;
@@ -72,25 +70,14 @@ static void fail_text(struct merge *m, const char *text)
 
 /* --- workers --- */
 
-/* Stop requests are for the process that asked, which passes them on; it takes its workers along when it dies. */
-static void leave_signals(pid_t parent)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGTERM, SIG_DFL);
-}
-
-static _Noreturn void be_worker(struct merge *m, unsigned number, pid_t parent, int pipe)
+static _Noreturn void be_worker(struct merge *m, unsigned number)
 {
     const struct scan_options *o = m->s->o;
-    struct scan_worker w = {.scan = m->s, .number = number, .pipe = pipe};
+    struct scan_worker w = {.scan = m->s, .number = number, .pipe = m->listeners[number].child.fd};
 
-    leave_signals(parent);
+    child_leave_signals(); /* this process passes them on */
     for (unsigned i = 0; i < number; i++)
-        close(m->listeners[i].pipe);
+        close(m->listeners[i].child.fd);
     timeline_after_fork(m->s->t);
     for (w.place = 0; atomic_load(&m->s->shared->owner[w.place]) != number + 1; w.place++)
         ;
@@ -98,28 +85,6 @@ static _Noreturn void be_worker(struct merge *m, unsigned number, pid_t parent, 
         _exit(1);
     scan_worker_run(&w);
     _exit(0);
-}
-
-static bool start_worker(struct merge *m, unsigned number)
-{
-    struct listener *l = &m->listeners[number];
-    pid_t parent = getpid();
-    int ends[2];
-
-    if (pipe(ends) != 0)
-        return false;
-    l->pid = fork();
-    if (l->pid == 0) {
-        close(ends[0]);
-        be_worker(m, number, parent, ends[1]);
-    }
-    close(ends[1]);
-    if (l->pid < 0) {
-        close(ends[0]);
-        return false;
-    }
-    l->pipe = ends[0];
-    return true;
 }
 
 /* Who begins where: spread over all of it, or one behind the other. */
@@ -138,7 +103,11 @@ static void start_workers(struct merge *m)
 
     share_out(m->s);
     for (unsigned i = 0; i < m->s->jobs && !m->over; i++) {
-        if (start_worker(m, i))
+        pid_t pid = child_fork(&m->listeners[i].child, CHILD_PIPE);
+
+        if (pid == 0)
+            be_worker(m, i);
+        if (pid > 0)
             continue;
         snprintf(text, sizeof(text), "cannot start a worker: %s", strerror(errno));
         fail_text(m, text);
@@ -151,10 +120,11 @@ static void stop_workers(struct merge *m)
     for (unsigned i = 0; i < m->s->jobs; i++) {
         struct listener *l = &m->listeners[i];
 
-        if (l->pipe >= 0)
-            close(l->pipe);
-        while (l->pid > 0 && waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
+        if (l->child.fd >= 0)
+            close(l->child.fd); /* who writes to it ends */
+        l->child.fd = -1;
+        if (l->child.pid > 0)
+            child_bury(&l->child);
         free(l->in);
     }
 }
@@ -269,16 +239,10 @@ static void take_frames(struct merge *m, struct listener *l)
 
 static void died(struct merge *m, struct listener *l)
 {
-    char text[128];
-    int status = 0;
+    char how[96], text[128];
 
-    while (waitpid(l->pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    l->pid = 0;
-    if (WIFSIGNALED(status))
-        snprintf(text, sizeof(text), "a worker was killed by signal %d", WTERMSIG(status));
-    else
-        snprintf(text, sizeof(text), "a worker has ended with status %d", WEXITSTATUS(status));
+    child_describe_end(child_bury(&l->child), how, sizeof(how));
+    snprintf(text, sizeof(text), "a worker %s", how);
     fail_text(m, text);
 }
 
@@ -290,7 +254,7 @@ static void listen_to(struct merge *m, struct listener *l)
         fail_text(m, "out of memory for what was found");
         return;
     }
-    n = read(l->pipe, l->in + l->nin, IN_BYTES);
+    n = read(l->child.fd, l->in + l->nin, IN_BYTES);
     if (n < 0 && errno == EINTR)
         return;
     if (n > 0) {
@@ -298,10 +262,12 @@ static void listen_to(struct merge *m, struct listener *l)
         take_frames(m, l);
         return;
     }
-    close(l->pipe);
-    l->pipe = -1;
-    if (!l->bye)
+    if (!l->bye) {
         died(m, l);
+        return;
+    }
+    close(l->child.fd);
+    l->child.fd = -1;
 }
 
 /* Whom to listen to now: all, or when too much waits those who may have what it waits for. */
@@ -309,7 +275,7 @@ static bool is_heard(const struct merge *m, unsigned number)
 {
     unsigned owner;
 
-    if (m->listeners[number].pipe < 0)
+    if (m->listeners[number].child.fd < 0)
         return false;
     if (m->bytes < WAITING_BYTES || m->head == m->s->n)
         return true;
@@ -322,8 +288,8 @@ static unsigned choose(struct merge *m)
     unsigned open = 0;
 
     for (unsigned i = 0; i < m->s->jobs; i++) {
-        m->fds[i] = (struct pollfd){.fd = is_heard(m, i) ? m->listeners[i].pipe : -1, .events = POLLIN};
-        open += m->listeners[i].pipe >= 0;
+        m->fds[i] = (struct pollfd){.fd = is_heard(m, i) ? m->listeners[i].child.fd : -1, .events = POLLIN};
+        open += m->listeners[i].child.fd >= 0;
     }
     return open;
 }
@@ -364,7 +330,7 @@ static bool prepare(struct merge *m)
     if (m->listeners == NULL || m->fds == NULL || m->waiting == NULL)
         return false;
     for (unsigned i = 0; i < m->s->jobs; i++)
-        m->listeners[i].pipe = -1;
+        m->listeners[i].child.fd = -1;
     return true;
 }
 

@@ -10,16 +10,13 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <replay/child.h>
 #include <replay/recorder.h>
 
 #include "../console_term.h"
@@ -32,11 +29,6 @@
 struct order {
     uint64_t run;
     struct runner_limit limit;
-};
-
-struct child {
-    pid_t pid; /* 0: none */
-    int fd;
 };
 
 struct slot {
@@ -61,14 +53,9 @@ struct crew {
 
 /* --- in a child --- */
 
-static void become_child(const struct crew *c, pid_t parent, int fd)
+static void leave_others(const struct crew *c, int fd)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
+    child_leave_signals();
     for (unsigned i = 0; i < c->n; i++) {
         if (c->slots[i].worker.pid != 0 && c->slots[i].worker.fd != fd)
             close(c->slots[i].worker.fd);
@@ -151,57 +138,13 @@ _Noreturn static void record(struct crew *c, int fd, struct order o, const char 
 /* True in the child. */
 static bool start_child(struct crew *c, struct child *child)
 {
-    pid_t parent = getpid();
-    int fds[2];
+    pid_t pid = child_fork(child, CHILD_PACKETS);
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
-        snprintf(c->error, sizeof(c->error), "no socket for a worker: %s", strerror(errno));
-        return false;
-    }
-    child->pid = fork();
-    if (child->pid == 0) {
-        close(fds[0]);
-        child->fd = fds[1];
-        become_child(c, parent, fds[1]);
-        return true;
-    }
-    close(fds[1]);
-    child->fd = fds[0];
-    if (child->pid > 0)
-        return false;
-    snprintf(c->error, sizeof(c->error), "no process for a worker: %s", strerror(errno));
-    close(fds[0]);
-    child->pid = 0;
-    return false;
-}
-
-/* Waits for its end, which has come or is certain. Returns its wait status. */
-static int bury(struct child *child)
-{
-    int status = 0;
-
-    while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    close(child->fd);
-    child->pid = 0;
-    return status;
-}
-
-static void end_child(struct child *child)
-{
-    if (child->pid == 0)
-        return;
-    kill(child->pid, SIGKILL);
-    bury(child);
-}
-
-static void how_it_died(int status, char *out, size_t len)
-{
-    if (WIFSIGNALED(status))
-        snprintf(out, len, "its process was killed by signal %d (%s)", WTERMSIG(status),
-                 strsignal(WTERMSIG(status)));
-    else
-        snprintf(out, len, "its process ended with status %d", WEXITSTATUS(status));
+    if (pid == 0)
+        leave_others(c, child->fd);
+    else if (pid < 0)
+        snprintf(c->error, sizeof(c->error), "no process for a worker: %s", strerror(errno));
+    return pid == 0;
 }
 
 struct crew *crew_create(struct runner *runner, unsigned jobs, bool no_sandbox)
@@ -226,8 +169,8 @@ void crew_destroy(struct crew *c)
     if (c == NULL)
         return;
     for (unsigned i = 0; i < c->n && c->slots != NULL; i++) {
-        end_child(&c->slots[i].worker);
-        end_child(&c->slots[i].recorder);
+        child_end(&c->slots[i].worker);
+        child_end(&c->slots[i].recorder);
     }
     free(c->slots);
     free(c->fds);
@@ -350,26 +293,28 @@ static enum crew_event hear_worker(struct crew *c, struct slot *s, struct crew_r
         c->guest_ns += out->guest.wall_ns;
         return CREW_REPLY;
     }
-    how_it_died(bury(&s->worker), how, sizeof(how));
+    child_describe_end(child_bury(&s->worker), how, sizeof(how));
     if (s->norders > 0 && ++s->deaths < MAX_DEATHS) {
         start_worker(c, s);
         return c->error[0] != '\0' ? CREW_LOST : CREW_TIME;
     }
     if (s->norders == 0)
         return CREW_TIME; /* made anew when it is needed */
-    snprintf(c->error, sizeof(c->error), "run %llu: %s, twice", (unsigned long long)s->orders[0].run, how);
+    snprintf(c->error, sizeof(c->error), "run %llu: its process %s, twice", (unsigned long long)s->orders[0].run, how);
     return CREW_LOST;
 }
 
 static enum crew_event hear_recorder(struct slot *s, struct crew_reply *out)
 {
     ssize_t n = read(s->recorder.fd, out, sizeof(*out));
-    int status = bury(&s->recorder);
+    char how[128];
+    int status = child_bury(&s->recorder);
 
     if (n == (ssize_t)sizeof(*out))
         return CREW_REPLY;
     *out = (struct crew_reply){.recorded = true, .result = {.run = s->recording}};
-    how_it_died(status, out->error, sizeof(out->error));
+    child_describe_end(status, how, sizeof(how));
+    snprintf(out->error, sizeof(out->error), "its process %s", how);
     return CREW_REPLY;
 }
 
