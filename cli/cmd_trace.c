@@ -24,7 +24,6 @@
 
 #include "console_term.h"
 #include "guest_symbols.h"
-#include "moments.h"
 #include "progress.h"
 #include "sandbox.h"
 #include "trace/trace.h"
@@ -93,7 +92,7 @@ static bool parse_switch(struct trace_options *o, const char *arg)
     } switches[] = {
         {"syscalls", &o->syscalls}, {"irqs", &o->irqs},   {"page-faults", &o->page_faults},
         {"exceptions", &o->exceptions}, {"msrs", &o->msrs}, {"crs", &o->crs},
-        {"json", &o->json},         {"no-symbols", &o->no_symbols},
+        {"no-symbols", &o->no_symbols},
     };
 
     for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
@@ -105,34 +104,13 @@ static bool parse_switch(struct trace_options *o, const char *arg)
     return false;
 }
 
-static int take_between(struct trace_options *o, const char *value)
-{
-    struct moment last;
-
-    if (!moment_parse_range(value, &o->from, &last))
-        return bad_usage("--between takes A,B or A..B with A before B, not ", value);
-    /* B itself is included. */
-    o->to = last.icount == UINT64_MAX ? last : (struct moment){.icount = last.icount + 1};
-    return EXIT_DONE;
-}
-
-static int take_value(struct trace_options *o, const char *name, const char *value)
+static int take_cr3(struct trace_options *o, const char *value)
 {
     char *end;
 
-    if (strcmp(name, "between") == 0)
-        return take_between(o, value);
-    if (strcmp(name, "functions") == 0) {
-        o->functions = value;
-    } else if (strcmp(name, "vmlinux") == 0) {
-        o->vmlinux = value;
-    } else if (strcmp(name, "cr3") == 0) {
-        if (!parse_hex(value, &end, &o->cr3) || *end != '\0')
-            return bad_usage("--cr3 takes a hexadecimal number, not ", value);
-        o->have_cr3 = true;
-    } else {
-        o->no_sandbox = strcmp(value, "off") == 0;
-    }
+    if (!parse_hex(value, &end, &o->cr3) || *end != '\0')
+        return bad_usage("--cr3 takes a hexadecimal number, not ", value);
+    o->have_cr3 = true;
     return EXIT_DONE;
 }
 
@@ -155,26 +133,29 @@ static int take_io(struct trace_options *o, int argc, char **argv, int *i)
 
 static int parse_option(struct trace_options *o, int argc, char **argv, int *i)
 {
-    static const char *const names[] = {"functions", "between", "cr3", "vmlinux", "sandbox"};
+    const char *value;
     int taken = take_io(o, argc, argv, i);
 
-    if (taken != 0)
-        return taken > 0 ? EXIT_DONE : EXIT_USAGE;
     if (parse_switch(o, argv[*i]))
         return EXIT_DONE;
-    for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
-        const char *value;
-
-        taken = take_option(names[k], "trace", argc, argv, i, &value);
-        if (taken != 0)
-            return taken > 0 ? take_value(o, names[k], value) : EXIT_USAGE;
+    if (taken == 0)
+        taken = query_option(&o->query, argc, argv, i);
+    if (taken == 0)
+        taken = take_option("functions", "trace", argc, argv, i, &o->functions);
+    if (taken == 0) {
+        taken = take_option("cr3", "trace", argc, argv, i, &value);
+        if (taken > 0)
+            return take_cr3(o, value);
     }
-    return bad_usage("unknown option: ", argv[*i]);
+    if (taken == 0)
+        return bad_usage("unknown option: ", argv[*i]);
+    return taken > 0 ? EXIT_DONE : EXIT_USAGE;
 }
 
 static int parse_args(struct trace_options *o, int argc, char **argv)
 {
-    *o = (struct trace_options){.to = timeline_end_moment()};
+    *o = (struct trace_options){.trace = NULL};
+    query_options_init(&o->query, "trace", 0);
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] == '-' && argv[i][1] != '\0') {
             int status = parse_option(o, argc, argv, &i);
@@ -310,7 +291,7 @@ static int run(struct tracer *t, struct timeline *line)
     if (t->failed)
         return verdict(t, line, TIMELINE_ERROR);
     machine_watch(t->m, &(struct machine_watcher){.kinds = kinds_of(o), .event = on_event, .opaque = t});
-    status = timeline_run_forward(line, o->to);
+    status = timeline_run_forward(line, o->query.to);
     machine_watch(t->m, NULL);
     progress_end();
     if (t->functions != NULL)
@@ -331,7 +312,7 @@ static void warn(void *opaque, const char *text)
 static enum timeline_status look_for_symbols(struct tracer *t, struct timeline *line)
 {
     enum timeline_status status = TIMELINE_THERE;
-    struct moment until = timeline_is_indexed(line) ? timeline_end_moment() : t->options->to;
+    struct moment until = timeline_is_indexed(line) ? timeline_end_moment() : t->options->query.to;
     uint64_t offset;
 
     guest_symbols_look(t->symbols, t->m, warn, NULL); /* a kernel that is an ELF file */
@@ -381,16 +362,16 @@ static int trace(struct tracer *t, struct timeline *line)
     if (is_there(status) && (code = create_parts(t)) != EXIT_DONE)
         return code;
     if (is_there(status))
-        status = timeline_seek(line, o->from);
+        status = timeline_seek(line, o->query.from);
     progress_end();
     if (!is_there(status))
         return verdict(t, line, status);
-    if (t->m->clock.icount < o->from.icount && timeline_length(line, &length)) {
+    if (t->m->clock.icount < o->query.from.icount && timeline_length(line, &length)) {
         cli_error("trace: --between begins behind the end of the recording, which has %" PRIu64 " instructions",
                   length);
         return EXIT_USAGE;
     }
-    t->out = (struct trace_out){.json = o->json,
+    t->out = (struct trace_out){.json = o->query.json,
                                 .who_column = t->tasks.known ? o->functions != NULL || o->syscalls || o->page_faults
                                                              : o->syscalls};
     progress_wanted = !isatty(STDOUT_FILENO);
@@ -401,7 +382,7 @@ static int open_and_trace(const struct trace_options *o, struct guest_symbols *s
 {
     struct tracer t = {.options = o, .symbols = symbols};
     struct timeline_options how = {.struct_size = sizeof(how),
-                                   .no_checkpoints = o->from.icount == 0,
+                                   .no_checkpoints = o->query.from.icount == 0,
                                    .interrupted = interrupted,
                                    .progress = show_progress,
                                    .opaque = &t};
@@ -420,7 +401,7 @@ static int open_and_trace(const struct trace_options *o, struct guest_symbols *s
     progress_wanted = true;
     term_take_signals();
     term_let_pipes_kill();
-    status = o->no_sandbox ? EXIT_DONE : sandbox_enter();
+    status = o->query.no_sandbox ? EXIT_DONE : sandbox_enter();
     if (status == EXIT_DONE)
         status = trace(&t, line);
     destroy_parts(&t);
@@ -437,7 +418,7 @@ int cmd_trace(int argc, char **argv)
 
     if (status != EXIT_DONE)
         return status;
-    symbols = guest_symbols_create(o.vmlinux, NULL, err, sizeof(err));
+    symbols = guest_symbols_create(o.query.vmlinux, NULL, err, sizeof(err));
     if (symbols == NULL) {
         cli_error("trace: %s", err);
         return EXIT_USAGE;

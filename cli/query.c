@@ -16,9 +16,9 @@
 
 #define KERNEL_DIGITS 16u /* of an address as kernels print it */
 
-void query_options_init(struct query_options *q, const char *command)
+void query_options_init(struct query_options *q, const char *command, unsigned takes)
 {
-    *q = (struct query_options){.command = command, .to = timeline_end_moment()};
+    *q = (struct query_options){.command = command, .takes = takes, .to = timeline_end_moment()};
 }
 
 /* --- options --- */
@@ -61,18 +61,25 @@ static int take_value(struct query_options *q, const char *name, const char *val
 
 int query_option(struct query_options *q, int argc, char **argv, int *i)
 {
-    static const char *const names[] = {"between", "vmlinux", "modules", "jobs", "sandbox"};
+    static const struct {
+        const char *name;
+        unsigned needs;
+    } options[] = {
+        {"between", 0}, {"vmlinux", 0}, {"sandbox", 0}, {"modules", QUERY_MODULES}, {"jobs", QUERY_JOBS},
+    };
 
     if (is_option(argv[*i], "json")) {
         q->json = true;
         return 1;
     }
-    for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+    for (size_t k = 0; k < sizeof(options) / sizeof(options[0]); k++) {
         const char *value;
-        int taken = take_option(names[k], q->command, argc, argv, i, &value);
+        int taken = (options[k].needs & ~q->takes) != 0
+                        ? 0
+                        : take_option(options[k].name, q->command, argc, argv, i, &value);
 
         if (taken != 0)
-            return taken < 0 ? -1 : take_value(q, names[k], value);
+            return taken < 0 ? -1 : take_value(q, options[k].name, value);
     }
     return 0;
 }

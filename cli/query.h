@@ -14,8 +14,11 @@
 
 #include <emu/debug.h>
 
+enum { QUERY_JOBS = 1, QUERY_MODULES = 2 };
+
 struct query_options {
     const char *command;          /* for messages */
+    unsigned takes;               /* which of those that not all commands have */
     const char *vmlinux, *modules; /* NULL: not given */
     struct moment from, to;       /* --between A..B: at or after `from`, before `to` */
     uint64_t jobs;                /* 0: all CPUs */
@@ -30,7 +33,7 @@ struct query_options {
     "  --json                JSON lines\n" \
     "  -sandbox on|off       system call filter around the running guest [on]\n"
 
-void query_options_init(struct query_options *q, const char *command);
+void query_options_init(struct query_options *q, const char *command, unsigned takes);
 /* Takes argv[*i] and its value if it is one of the options above, moving *i to the last taken. 1: taken; 0: it is
  * another option; -1: an error, said on standard error. */
 int query_option(struct query_options *q, int argc, char **argv, int *i);

@@ -225,7 +225,7 @@ static int bad_usage(const char *what, const char *arg)
 int find_args_parse(struct find_args *a, int argc, char **argv)
 {
     memset(a, 0, sizeof(*a));
-    query_options_init(&a->query, "find");
+    query_options_init(&a->query, "find", QUERY_JOBS | QUERY_MODULES);
     for (int i = 1; i < argc; i++) {
         int taken = take(a, argc, argv, &i);
 

@@ -22,6 +22,8 @@
 #include <emu/machine.h>
 #include <emu/watch.h>
 
+#include "../query.h"
+
 struct functions;
 struct guest_symbols;
 struct syscalls;
@@ -36,14 +38,14 @@ struct address_range {
 #define TRACE_MAX_RANGES 64u
 
 struct trace_options {
-    const char *trace, *functions, *vmlinux; /* NULL: not given */
+    struct query_options query;
+    const char *trace, *functions; /* NULL: not given */
     bool syscalls, io, irqs, page_faults, exceptions, msrs, crs;
     struct address_range io_ranges[TRACE_MAX_RANGES];
     size_t io_nranges; /* 0: all */
-    struct moment from, to;
     bool have_cr3;
     uint64_t cr3;
-    bool json, no_symbols, no_sandbox;
+    bool no_symbols;
 };
 
 /* --- who runs --- */
