@@ -126,13 +126,26 @@ static bool begin_there(struct runner *r, uint64_t icount, char *err, size_t err
     return true;
 }
 
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How long it is the base run, which has come to its end when the first change may be still to come. */
+static uint64_t same_as_base(const struct runner *r, const struct trial *trial)
+{
+    uint64_t same = same_until(r->t->transplant->base, &r->script), length;
+
+    if (trial->until != 0)
+        same = lower(same, trial->until);
+    return r->t->base != NULL && timeline_length(r->t->base, &length) ? lower(same, length) : same;
+}
+
 static bool begin(struct runner *r, const struct trial *trial, char *err, size_t errlen)
 {
     const struct transplant *tp = r->t->transplant;
-    uint64_t same = same_until(tp->base, &r->script);
+    uint64_t same = same_as_base(r, trial);
 
-    if (trial->until != 0 && trial->until < same)
-        same = trial->until;
     if (r->t->base != NULL && same > WORTH_SEEKING && same != UINT64_MAX && !changes_machine(tp, trial->set))
         return begin_there(r, quiet_before(&r->script, same), err, errlen);
     r->m = machine_create(&r->config, &pc_board, err, errlen);
