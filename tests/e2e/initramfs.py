@@ -59,6 +59,16 @@ class Cpio:
         return bytes(self.data)
 
 
+def of_program(path):
+    """An archive of nothing but that program, as init, and a console for it."""
+    cpio = Cpio()
+    cpio.add("dev", stat.S_IFDIR | 0o755)
+    cpio.add("dev/console", stat.S_IFCHR | 0o600, rdev=(5, 1))
+    with open(path, "rb") as f:
+        cpio.add("init", stat.S_IFREG | 0o755, f.read())
+    return cpio.finish()
+
+
 def build(busybox, extra, init=INIT):
     """The archive's bytes; `busybox` is the path of a static one, `extra` names further files."""
     with open(busybox, "rb") as f:
