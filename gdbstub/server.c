@@ -375,3 +375,13 @@ bool gdbstub_server_has_client(const struct gdbstub_server *v)
 {
     return v->in.fd >= 0;
 }
+
+void gdbstub_server_disconnect(struct gdbstub_server *v)
+{
+    int fd;
+
+    drop_client(v);
+    close_refused(v);
+    while (v->listener.fd >= 0 && (fd = accept4(v->listener.fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+        close(fd);
+}

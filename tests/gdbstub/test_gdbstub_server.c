@@ -500,6 +500,35 @@ static void second_client_is_taken_when_the_first_has_just_left(void **state)
 }
 
 /* One that says nothing is held for no longer than nobody else comes; none disturbs the first. */
+/* The client, one that was refused, and one that nobody has looked at yet; the next is let in. */
+static void all_may_be_sent_away(void **state)
+{
+    int fds[3], next;
+    char got;
+
+    (void)state;
+    serve_path();
+    fds[0] = client_of(connect_path);
+    say(fds[0], "$Z0,1000,1#d4");
+    hears(fds[0], "+$OK#9a");
+    fds[1] = connect_path();
+    say(fds[1], "+$qC#b4");
+    hears(fds[1], "+$E.another debugger is connected#98");
+    fds[2] = connect_path();
+    gdbstub_server_disconnect(server);
+    assert_false(gdbstub_server_has_client(server));
+    assert_int_equal(fake.npoints, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(recv(fds[i], &got, 1, 0) <= 0);
+        close(fds[i]);
+    }
+    assert_int_equal(gdbstub_server_poll(server, 0), 0);
+    next = client_of(connect_path);
+    say(next, "$qC#b4");
+    hears(next, "+$QC1#c5");
+    close(next);
+}
+
 static void third_client_takes_the_place_of_the_second(void **state)
 {
     int first, others[8];
@@ -842,6 +871,7 @@ int main(void)
         TEST(second_client_is_told_of_the_first),
         TEST(second_client_is_taken_when_the_first_has_just_left),
         TEST(third_client_takes_the_place_of_the_second),
+        TEST(all_may_be_sent_away),
         TEST(second_client_that_does_not_read_is_dropped),
         TEST(caller_may_poll_by_itself),
         TEST(closing_sends_what_is_left_and_disconnects),

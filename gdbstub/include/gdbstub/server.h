@@ -75,6 +75,10 @@ unsigned gdbstub_server_poll(struct gdbstub_server *v, int timeout_ms);
 
 bool gdbstub_server_has_client(const struct gdbstub_server *v);
 
+/* Ends the connection to the client, if there is one (gdbstub_disconnected() is called), and to all that wait
+ * to become one. What comes later is let in again. */
+void gdbstub_server_disconnect(struct gdbstub_server *v);
+
 /* Fills in what to wait for, for callers with a poll of their own (then gdbstub_server_poll(v, 0)): up to
  * GDBSTUB_SERVER_FDS entries; how many. */
 #define GDBSTUB_SERVER_FDS 3
