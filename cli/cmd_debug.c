@@ -25,6 +25,7 @@
 #include <replay/timeline.h>
 
 #include "console_term.h"
+#include "gdb/meeting.h"
 #include "gdb/session.h"
 #include "moments.h"
 #include "option_values.h"
@@ -32,9 +33,7 @@
 #include "sandbox.h"
 #include "trace_cmd.h"
 
-#define OWN_GDB_ARGS 16 /* at most, before those of the user */
-
-extern const char deja_gdb_commands[], deja_gdb_commands_end[];
+#define OWN_GDB_ARGS (MEETING_GDB_ARGS + 8) /* at most, before those of the user */
 
 struct debug_args {
     const char *trace, *vmlinux, *modules;
@@ -46,13 +45,6 @@ struct debug_args {
     bool no_sandbox;
     char **more;               /* arguments for gdb, after -- */
     int nmore;
-};
-
-/* Where the two processes meet. */
-struct place {
-    char folder[64];
-    char socket[96], commands[96], symbols[96];
-    char address[112];
 };
 
 /* --- arguments --- */
@@ -124,52 +116,6 @@ static int parse_args(struct debug_args *a, int argc, char **argv)
     return a->trace == NULL ? bad_usage("needs a trace", "") : EXIT_DONE;
 }
 
-/* --- the place --- */
-
-static int write_commands(const struct place *p)
-{
-    size_t len = (size_t)(deja_gdb_commands_end - deja_gdb_commands);
-    FILE *out = fopen(p->commands, "w");
-
-    if (out == NULL)
-        return -1;
-    if (fwrite(deja_gdb_commands, 1, len, out) != len) {
-        fclose(out);
-        return -1;
-    }
-    return fclose(out);
-}
-
-static void leave_place(const struct place *p)
-{
-    unlink(p->socket);
-    unlink(p->commands);
-    unlink(p->symbols);
-    rmdir(p->folder);
-}
-
-static int make_place(struct place *p)
-{
-    const char *tmp = getenv("TMPDIR");
-
-    if (tmp == NULL || strlen(tmp) > 40)
-        tmp = "/tmp";
-    snprintf(p->folder, sizeof(p->folder), "%s/deja-XXXXXX", tmp);
-    if (mkdtemp(p->folder) == NULL) {
-        cli_error("debug: cannot make a folder in %s: %s", tmp, strerror(errno));
-        return EXIT_USAGE;
-    }
-    snprintf(p->socket, sizeof(p->socket), "%s/gdb", p->folder);
-    snprintf(p->commands, sizeof(p->commands), "%s/deja.py", p->folder);
-    snprintf(p->symbols, sizeof(p->symbols), "%s/guest-symbols", p->folder);
-    snprintf(p->address, sizeof(p->address), "unix:%s", p->socket);
-    if (write_commands(p) == 0)
-        return EXIT_DONE;
-    cli_error("debug: cannot write to %s: %s", p->folder, strerror(errno));
-    leave_place(p);
-    return EXIT_USAGE;
-}
-
 /* --- the server --- */
 
 struct server {
@@ -225,22 +171,6 @@ static bool find_place(const struct debug_args *a, const struct timeline *t, str
     return true;
 }
 
-/* A local file spares gdb the transfer, and the user a warning about it. */
-static bool write_symbols(const struct server *v)
-{
-    size_t len, done = 0;
-    const uint8_t *file = session_symbol_file(v->session, &len);
-
-    while (file != NULL && done < len) {
-        ssize_t n = write(v->symbols, file + done, len - done);
-
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return file != NULL;
-}
-
 static void say(int ready, enum readiness what)
 {
     char answer = (char)what;
@@ -273,14 +203,14 @@ static void serve(const struct debug_args *a, struct server *v, struct timeline 
     if (status == TIMELINE_INTERRUPTED)
         return;
     session_set_status(v->session, status);
-    if (a->vmlinux == NULL && write_symbols(v))
+    if (a->vmlinux == NULL && session_write_symbols(v->session, v->symbols))
         ready = READY_WITH_SYMBOLS;
     v->serving = true;
     if (write(v->ready, &ready, 1) == 1)
         session_replay(v->session);
 }
 
-static int run_server(const struct debug_args *a, const struct place *p, int ready)
+static int run_server(const struct debug_args *a, const struct meeting *p, int ready)
 {
     struct server v = {.ready = ready};
     struct timeline_options how = {.struct_size = sizeof(how),
@@ -323,7 +253,7 @@ static int run_server(const struct debug_args *a, const struct place *p, int rea
 }
 
 /* The grandchild: nobody's child any more, so that gdb has none it does not know. */
-static _Noreturn void become_server(const struct debug_args *a, const struct place *p, int ready)
+static _Noreturn void become_server(const struct debug_args *a, const struct meeting *p, int ready)
 {
     pid_t child;
 
@@ -336,38 +266,24 @@ static _Noreturn void become_server(const struct debug_args *a, const struct pla
 
 /* --- gdb --- */
 
-static int become_gdb(const struct debug_args *a, const struct place *p, bool symbols)
+static int become_gdb(const struct debug_args *a, const struct meeting *p, bool symbols)
 {
     char **args = calloc((size_t)a->nmore + OWN_GDB_ARGS, sizeof(*args));
-    char source[128], connect[128], clean[256];
-    int n = 0;
+    struct meeting_gdb gdb = {
+        .program = a->gdb, .vmlinux = a->vmlinux, .modules = a->modules != NULL, .symbols = symbols};
+    char connect[128], clean[256];
+    int n;
 
     if (args == NULL) {
         cli_error("debug: out of memory");
-        leave_place(p);
+        meeting_leave(p);
         return EXIT_USAGE;
     }
-    snprintf(source, sizeof(source), "source %s", p->commands);
     snprintf(connect, sizeof(connect), "target remote %s", p->socket);
     snprintf(clean, sizeof(clean), "python deja_remove_at_exit('%s')", p->folder);
-    args[n++] = (char *)a->gdb;
-    args[n++] = "-q";
-    /* Before any file of the user's commands. */
-    args[n++] = "-iex";
-    args[n++] = source;
+    n = meeting_gdb_args(p, &gdb, args);
     args[n++] = "-iex";
     args[n++] = clean;
-    /* Everything that gdb may want to read is a file of this host. */
-    args[n++] = "-iex";
-    args[n++] = "set sysroot /";
-    if (a->modules != NULL) { /* else gdb looks for shared libraries as a Linux process has them */
-        args[n++] = "-iex";
-        args[n++] = "set osabi none";
-    }
-    if (a->vmlinux != NULL)
-        args[n++] = (char *)a->vmlinux;
-    else if (symbols)
-        args[n++] = (char *)p->symbols;
     args[n++] = "-ex";
     args[n++] = connect;
     for (int i = 0; i < a->nmore; i++)
@@ -377,11 +293,11 @@ static int become_gdb(const struct debug_args *a, const struct place *p, bool sy
     cli_error("debug: cannot start %s: %s: install gdb, or name one with --gdb PROGRAM", a->gdb,
               strerror(errno));
     free(args);
-    leave_place(p);
+    meeting_leave(p);
     return EXIT_USAGE;
 }
 
-static int start(const struct debug_args *a, const struct place *p)
+static int start(const struct debug_args *a, const struct meeting *p)
 {
     int ready[2], status = EXIT_USAGE, child_status;
     char answer;
@@ -389,7 +305,7 @@ static int start(const struct debug_args *a, const struct place *p)
 
     if (pipe(ready) != 0 || (child = fork()) < 0) {
         cli_error("debug: cannot start a server: %s", strerror(errno));
-        leave_place(p);
+        meeting_leave(p);
         return EXIT_USAGE;
     }
     if (child == 0) {
@@ -404,14 +320,14 @@ static int start(const struct debug_args *a, const struct place *p)
         status = EXIT_NO;
     else if (answer != FAILED)
         return become_gdb(a, p, answer == READY_WITH_SYMBOLS); /* which keeps ready[0] while it lives */
-    leave_place(p);
+    meeting_leave(p);
     return status;
 }
 
 int cmd_debug(int argc, char **argv)
 {
     struct debug_args a;
-    struct place p;
+    struct meeting p;
     int status = parse_args(&a, argc, argv);
 
     if (status == EXIT_DONE && access(a.trace, R_OK) != 0) {
@@ -419,7 +335,7 @@ int cmd_debug(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (status == EXIT_DONE)
-        status = make_place(&p);
+        status = meeting_make(&p, "debug");
     if (status == EXIT_DONE)
         status = start(&a, &p);
     pattern_destroy(a.output);

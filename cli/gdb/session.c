@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <emu/cpu.h>
 #include <replay/describe.h>
@@ -132,12 +133,15 @@ static bool listen_in(struct session *s, int timeout_ms)
         events &= ~(unsigned)GDBSTUB_SERVER_ENDED; /* it is said each time */
     if (events & (GDBSTUB_SERVER_CONNECTED | GDBSTUB_SERVER_DISCONNECTED | GDBSTUB_SERVER_ENDED))
         s->interrupt = true;
+    if (events & GDBSTUB_SERVER_DISCONNECTED)
+        s->left = true;
     if (events & GDBSTUB_SERVER_ENDED) {
         s->ended = s->detached = true;
         s->killed = s->timeline != NULL;
     }
     if (events & GDBSTUB_SERVER_CONNECTED) {
         s->physical = false;
+        s->pass_handlers = false;
         s->detached = false;
         session_look(s);
     }
@@ -167,11 +171,25 @@ bool session_interrupted(void *opaque)
     return listen_in(s, 0) || term_stop_asked();
 }
 
-const uint8_t *session_symbol_file(const struct session *s, size_t *len)
+struct guest_symbols *session_symbols(const struct session *s)
+{
+    return s->symbols;
+}
+
+bool session_write_symbols(const struct session *s, int fd)
 {
     const char *name = guest_symbols_exec_file(s->symbols);
+    size_t len = 0, done = 0;
+    const uint8_t *file = name == NULL ? NULL : guest_symbols_file(s->symbols, name, &len);
 
-    return name == NULL ? NULL : guest_symbols_file(s->symbols, name, len);
+    while (file != NULL && done < len) {
+        ssize_t n = write(fd, file + done, len - done);
+
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return file != NULL;
 }
 
 void session_set_status(struct session *s, enum timeline_status status)
@@ -181,6 +199,7 @@ void session_set_status(struct session *s, enum timeline_status status)
     /* That it is at the end needs no saying before anything was asked. */
     if (stop.kind == GDBSTUB_STOP_REPLAY_END || stop.kind == GDBSTUB_STOP_REPLAY_BEGIN)
         stop.kind = GDBSTUB_STOP_SIGNAL;
+    gdbstub_stopped(s->stub, &stop); /* of a client that left while its guest was to run */
     gdbstub_set_stop(s->stub, &stop);
 }
 
@@ -200,19 +219,25 @@ static struct pollfd stop_fd(void)
     return (struct pollfd){.fd = term_stop_fd(), .events = POLLIN};
 }
 
-/* Waits for the client's next word, or a signal, or the end of who was to become the client. */
+bool session_owner_speaks(const struct session *s)
+{
+    struct pollfd fd = {.fd = s->options.owner_fd, .events = POLLIN};
+
+    return s->options.owner_fd > 0 && poll(&fd, 1, 0) > 0;
+}
+
+/* Waits for the client's next word, or a signal, or the owner's word or end. */
 static void wait_for_client(struct session *s, int timeout_ms)
 {
     struct pollfd fds[GDBSTUB_SERVER_FDS + 2];
-    size_t n = gdbstub_server_pollfds(s->server, fds), owner;
+    size_t n = gdbstub_server_pollfds(s->server, fds);
 
     fds[n++] = stop_fd();
-    owner = n;
     if (s->options.owner_fd > 0)
-        fds[n++] = (struct pollfd){.fd = s->options.owner_fd};
+        fds[n++] = (struct pollfd){.fd = s->options.owner_fd, .events = POLLIN};
     poll(fds, (nfds_t)n, timeout_ms);
     listen_in(s, 0);
-    if (n > owner && (fds[owner].revents & (POLLERR | POLLHUP)))
+    if (session_owner_speaks(s))
         s->killed = true;
 }
 
@@ -230,6 +255,22 @@ int session_replay(struct session *s)
             break;
     }
     return EXIT_DONE;
+}
+
+void session_serve_client(struct session *s)
+{
+    s->killed = s->left = false;
+    while (!s->killed && !s->left && !term_stop_asked() && !session_owner_speaks(s)) {
+        if (gdbstub_running(s->stub))
+            answer(s);
+        else
+            wait_for_client(s, -1);
+    }
+}
+
+void session_send_away(struct session *s)
+{
+    gdbstub_server_disconnect(s->server);
 }
 
 /* --- live machines --- */

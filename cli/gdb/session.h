@@ -20,6 +20,7 @@
 #include <emu/machine.h>
 #include <replay/timeline.h>
 
+struct guest_symbols;
 struct session;
 struct live;
 
@@ -31,7 +32,7 @@ struct session_options {
     const char *vmlinux;       /* NULL: symbols come from the guest's own tables, if it has any */
     const char *modules;       /* folder of .ko files; NULL: none */
     bool until_client_leaves;  /* a replay ends with its first client, */
-    int owner_fd;              /* or when the other end of this pipe is closed; 0: none */
+    int owner_fd;              /* or when the other end of this is closed, or writes; 0: none */
     bool stopped;              /* live: wait for a client before the first instruction (-S) */
     bool sandboxed;            /* the process will be in its sandbox: a socket's path stays behind */
 };
@@ -51,13 +52,22 @@ const char *session_address(const struct session *s);
 
 /* Looks for the guest's symbols where the timeline stands now. */
 void session_look(struct session *s);
-/* The ELF file of the guest's symbols, when it was made or is the kernel's own image; NULL: none. */
-const uint8_t *session_symbol_file(const struct session *s, size_t *len);
+/* What it has found; the session's. */
+struct guest_symbols *session_symbols(const struct session *s);
+/* Writes the ELF file of the guest's symbols, which was made or is the kernel's own image. A local file spares gdb
+ * the transfer, and the user a warning about it. False: there is none, or it cannot be written. */
+bool session_write_symbols(const struct session *s, int fd);
 /* What the timeline's last move came to: what a client that connects is told. */
 void session_set_status(struct session *s, enum timeline_status status);
 
 /* Serves a replay until its client kills it or a signal ends the process. The exit status. */
 int session_replay(struct session *s);
+/* Serves one client of a replay until it leaves or the owner speaks or ends, or a signal asks for an end: which of
+ * these, the caller looks. Then the next one may be there already, but has not been listened to. */
+void session_serve_client(struct session *s);
+/* Ends all connections; the points of who had one are gone. */
+void session_send_away(struct session *s);
+bool session_owner_speaks(const struct session *s);
 /* Runs the live machine, with and without a client, to its end. */
 enum machine_stop session_live(struct session *s);
 

@@ -33,6 +33,7 @@ struct session {
     bool interrupt;   /* the client, or a signal, wants the run to stop */
     bool killed;      /* the client ended the session */
     bool detached;    /* it left, and the guest may go on */
+    bool left;        /* a client's connection has ended, since this was last cleared */
     bool ended;       /* stdio: there will be no other client */
     bool in_monitor;  /* inside of the library's callback: it must not be called */
     bool pass_handlers; /* steps back do not go into handlers (monitor handlers) */
