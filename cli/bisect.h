@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of `deja bisect` share, as far as it is about one run: cmd_bisect.c reads the arguments,
- * bisect_when.c finds the first moment of a lasting condition, bisect_ever.c that of any, bisect_run.c asks a
- * command, bisect_search.c halves, bisect_report.c prints what was found.
+ * bisect_when.c finds the first moment of a lasting condition, bisect_ever.c that of any, bisect_run.c and
+ * bisect_prober.c ask a command, bisect_search.c halves, bisect_report.c prints what was found.
  */
 #ifndef CLI_BISECT_H
 #define CLI_BISECT_H
@@ -52,6 +52,7 @@ enum bisect_answer {
 struct bisect_result {
     enum bisect_answer answer;
     struct moment before, first;
+    bool never_good, never_bad; /* UNDECIDED: `before`, `first` was skipped too, for nothing better was found */
 };
 
 /* Looks for the guest's names where the machine stands, with warnings on standard error. */
@@ -64,6 +65,16 @@ int bisect_failed(const struct bisect *b, enum timeline_status status);
 bool bisect_interrupted(void *opaque);
 /* Makes b->when of --when: going to the end of the recording where names are known only there. */
 int bisect_parse_condition(struct bisect *b);
+
+/* A timeline that this process itself runs. `interrupted` and `opaque` are the timeline's. An exit status. */
+int bisect_open(struct bisect *b, bool (*interrupted)(void *opaque), void *opaque);
+/* To the last checkpoint, or to the end where there are none: where the guest's kernel is up if it ever is. */
+enum timeline_status bisect_go_to_symbols(struct bisect *b);
+/* To where the search begins: an exit status. */
+int bisect_go_to_begin(struct bisect *b);
+
+/* --run and --gdb-script: all of it, in processes of its own. The exit status. */
+int bisect_run(const struct bisect_args *a);
 
 /* The first moment at which the condition holds. An exit status, EXIT_DONE: *result says. */
 int bisect_lasting(struct bisect *b, struct bisect_result *result);
@@ -79,6 +90,9 @@ typedef enum bisect_verdict bisect_judge_fn(void *opaque, struct moment at);
 
 /* Between `before`, good, and `first`, bad: the moment at which it turns. An exit status. */
 int bisect_halve(struct bisect *b, bisect_judge_fn *judge, void *opaque, struct bisect_result *result);
+
+/* From the moments --between on: all that is known is known by the judge. An exit status. */
+int bisect_judged(struct bisect *b, bisect_judge_fn *judge, void *opaque, struct bisect_result *result);
 
 /* --- bisect_report.c --- */
 

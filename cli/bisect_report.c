@@ -240,6 +240,13 @@ static void print_debug_command(const struct bisect *b, struct moment at)
     printf(" --at %s\n", moment_text(at, n));
 }
 
+/* A command takes its time, so that one likes to know how often it ran. */
+static void print_probes(const struct bisect *b)
+{
+    if (b->when == NULL)
+        printf("  asked       %" PRIu64 " times\n", b->probes);
+}
+
 static void print_when(const struct bisect *b, const struct place *p)
 {
     uint64_t second = NS_PER_SEC;
@@ -267,6 +274,7 @@ static void print_found(const struct bisect *b, const struct step *s)
     fputs("  next        ", stdout);
     print_rip(&s->first);
     printf(", CPL %u\n", s->first.cpl);
+    print_probes(b);
     print_debug_command(b, s->first.at);
 }
 
@@ -328,7 +336,8 @@ static void json_step(const struct step *s)
 
 static void json_begin(const struct bisect *b, const char *answer)
 {
-    printf("{\"answer\": \"%s\", \"%s\": ", answer, b->args->when != NULL ? "when" : "run");
+    printf("{\"answer\": \"%s\", \"%s\": ", answer,
+           b->args->when != NULL ? "when" : b->args->run != NULL ? "run" : "gdb_script");
     json_string(stdout, subject(b));
     printf(", \"probes\": %" PRIu64, b->probes);
 }
@@ -394,16 +403,37 @@ static int report_never(const struct bisect *b)
     return EXIT_NO;
 }
 
+static const char *why_undecided(const struct bisect_result *r)
+{
+    if (r->never_good && r->never_bad)
+        return "nothing that was tried is good or bad";
+    if (r->never_good)
+        return "nothing that was tried is good";
+    return r->never_bad ? "nothing that was tried is bad" : "what was tried between them was skipped";
+}
+
+/* Null: there is no such moment. */
+static void json_bound(const char *name, struct moment at, bool known)
+{
+    if (known)
+        printf(", \"%s\": %" PRIu64, name, at.icount);
+    else
+        printf(", \"%s\": null", name);
+}
+
 static int report_undecided(const struct bisect *b, const struct bisect_result *r)
 {
     char from[MOMENT_TEXT], to[MOMENT_TEXT];
 
     if (b->args->json) {
         json_begin(b, "undecided");
-        printf(", \"after\": %" PRIu64 ", \"at_latest\": %" PRIu64 "}\n", r->before.icount, r->first.icount);
+        json_bound("after", r->before, !r->never_good);
+        json_bound("at_latest", r->first, !r->never_bad);
+        puts("}");
     } else {
-        printf("%s: good at instruction %s, bad at %s, and what was tried between them was skipped\n", subject(b),
-               moment_text(r->before, from), moment_text(r->first, to));
+        printf("%s: %s at instruction %s, %s at %s, and %s; asked %" PRIu64 " times\n", subject(b),
+               r->never_good ? "skipped" : "good", moment_text(r->before, from), r->never_bad ? "skipped" : "bad",
+               moment_text(r->first, to), why_undecided(r), b->probes);
     }
     return EXIT_NO;
 }

@@ -172,10 +172,21 @@ static int search(struct bisect *b, const struct places *p, struct bisect_result
     return bisect_halve(b, judge, b, r);
 }
 
+int bisect_go_to_begin(struct bisect *b)
+{
+    enum timeline_status status = timeline_seek(b->t, b->args->from);
+
+    if (status == TIMELINE_THERE)
+        return EXIT_DONE;
+    if (status != TIMELINE_END)
+        return bisect_failed(b, status);
+    cli_error("bisect: --between begins where the recording ends, or behind");
+    return EXIT_USAGE;
+}
+
 int bisect_lasting(struct bisect *b, struct bisect_result *result)
 {
     struct places p;
-    enum timeline_status status;
     int rc;
 
     *result = (struct bisect_result){.answer = BISECT_AT_BEGIN};
@@ -183,16 +194,9 @@ int bisect_lasting(struct bisect *b, struct bisect_result *result)
         cli_error("bisect: out of memory");
         return EXIT_USAGE;
     }
-    status = timeline_seek(b->t, b->args->from);
+    rc = bisect_go_to_begin(b);
     result->before = result->first = timeline_now(b->t);
-    if (status == TIMELINE_END) {
-        cli_error("bisect: --between begins where the recording ends, or behind");
-        rc = EXIT_USAGE;
-    } else if (status != TIMELINE_THERE)
-        rc = bisect_failed(b, status);
-    else if (ask(b))
-        rc = EXIT_DONE;
-    else
+    if (rc == EXIT_DONE && !ask(b))
         rc = search(b, &p, result);
     free(p.icounts);
     return rc;

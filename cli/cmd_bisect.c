@@ -163,8 +163,7 @@ static bool try_condition(struct bisect *b, const struct guest_symbols *symbols,
     return b->when != NULL;
 }
 
-/* To the last checkpoint, or to the end where there are none: where the guest's kernel is up if it ever is. */
-static enum timeline_status go_to_symbols(struct bisect *b)
+enum timeline_status bisect_go_to_symbols(struct bisect *b)
 {
     size_t count = timeline_checkpoints(b->t).count, pages;
     enum timeline_status status;
@@ -190,7 +189,7 @@ int bisect_parse_condition(struct bisect *b)
     bisect_look(b); /* the kernel image may have its symbols with it, */
     if (try_condition(b, b->symbols, err, sizeof(err)))
         return EXIT_DONE;
-    status = go_to_symbols(b); /* or its memory, in the end */
+    status = bisect_go_to_symbols(b); /* or its memory, in the end */
     if (status != TIMELINE_THERE)
         return bisect_failed(b, status);
     bisect_look(b);
@@ -211,14 +210,13 @@ int bisect_output_known(const struct bisect *b)
 
 /* --- the searches --- */
 
-/* A timeline that this process itself runs, in the sandbox. */
-static int open_to_run(struct bisect *b)
+int bisect_open(struct bisect *b, bool (*interrupted)(void *opaque), void *opaque)
 {
     struct timeline_options how = {.struct_size = sizeof(how),
                                    .checkpoint_bytes = b->args->checkpoint_bytes,
-                                   .interrupted = bisect_interrupted,
+                                   .interrupted = interrupted,
                                    .progress = progress_show,
-                                   .opaque = b};
+                                   .opaque = opaque};
     char err[512];
 
     b->t = timeline_open(b->args->trace, &pc_board, &how, err, sizeof(err));
@@ -247,7 +245,7 @@ static int open_symbols(struct bisect *b)
 
 static int search_lasting(struct bisect *b, struct bisect_result *result)
 {
-    int status = open_to_run(b);
+    int status = bisect_open(b, bisect_interrupted, b);
 
     if (status == EXIT_DONE)
         status = open_symbols(b);
@@ -308,5 +306,7 @@ int cmd_bisect(int argc, char **argv)
     if (has_option(argc, argv, "causal"))
         return bisect_causal(argc, argv);
     status = parse_args(&a, argc, argv);
-    return status == EXIT_DONE ? search_when(&a) : status;
+    if (status != EXIT_DONE)
+        return status;
+    return a.when != NULL ? search_when(&a) : bisect_run(&a);
 }

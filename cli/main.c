@@ -54,7 +54,7 @@ static const struct command commands[] = {
      "  --gdb PROGRAM         which gdb [gdb]\n"
      "  -sandbox on|off       system call filter around the running guest [on]\n"
      "  -- OPTIONS            options for gdb, such as -batch -ex bt\n"},
-    {"bisect", "TRACE --when EXPR", "the first moment at which something is so", cmd_bisect,
+    {"bisect", "TRACE --when|--run ...", "the first moment at which something is so", cmd_bisect,
      "Finds the first instruction after which a condition holds:\n"
      "\n"
      "  --when EXPR           a condition that stays true once it is, such as 'u32[jiffies] > 0x10000' or\n"
@@ -67,6 +67,14 @@ static const struct command commands[] = {
      "  --json                for programs\n"
      "  --checkpoint-mem SIZE memory for checkpoints [1G]\n"
      "  -sandbox on|off       system call filter around the running guest [on]\n"
+     "\n"
+     "or the first one from which on a command says that something is wrong, by its exit status: 0 good, 125 cannot\n"
+     "tell, 128 and more ends the search, others bad:\n"
+     "\n"
+     "  --run CMD             a shell command; target remote $DEJA_GDB in gdb is the machine at the moment in question;\n"
+     "                        also $DEJA_ICOUNT, $DEJA_MOMENT, $DEJA_TRACE\n"
+     "  --gdb-script FILE     gdb reads it, connected and with symbols: quit 1 in it says bad, its end good\n"
+     "  --gdb PROGRAM         which gdb [gdb]\n"
      "\n"
      "deja bisect --good G... --bad B... [-o MIN] finds the inputs, or the interrupt, that make the difference\n"
      "between recorded runs; deja bisect TRACE --causal when a failure became inevitable:\n"

@@ -10,7 +10,10 @@
 $icount, $vns and $tsc are registers: they work in every expression, in conditions too.
 """
 import atexit
+import os
 import shutil
+import sys
+import traceback
 
 import gdb
 
@@ -20,6 +23,40 @@ def deja_remove_at_exit(folder):
     atexit.register(shutil.rmtree, folder, True)
     if hasattr(gdb.events, "gdb_exiting"):
         gdb.events.gdb_exiting.connect(lambda event: shutil.rmtree(folder, True))
+
+
+def deja_source(path):
+    """Runs a script of gdb's or Python's. gdb itself goes on after an exception in the latter."""
+    if path.endswith(".py"):
+        with open(path) as script:
+            exec(compile(script.read(), path, "exec"), globals())
+    else:
+        gdb.execute("source " + path)
+
+
+def deja_judge():
+    """The gdb of `deja bisect --gdb-script`: the script's `quit N` is the verdict, its end is `quit 0`. An error
+    must not look like one."""
+    status = 255
+    gdb.execute("set confirm off")  # else every quit says that there is a machine
+    gdb.execute("set print inferior-events off")
+    gdb.execute("set remotetimeout 60")  # nobody is there to try again if the host is busy
+    try:
+        gdb.execute("target remote " + os.environ["DEJA_GDB"], to_string=True)
+        with open(os.environ["DEJA_SCRIPT_BEGUN"], "w"):
+            pass
+        deja_source(os.environ["DEJA_SCRIPT"])
+        status = 0
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            status = (end.code or 0) & 255
+        else:
+            sys.stderr.write("%s\n" % end.code)
+    except gdb.error as error:
+        sys.stderr.write("%s\n" % error)
+    except BaseException:
+        traceback.print_exc()
+    gdb.execute("quit %d" % status)
 
 
 def monitor(command):
