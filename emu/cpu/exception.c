@@ -2,9 +2,9 @@
 /*
  * Delivery of exceptions and interrupts (Intel SDM vol. 3, chapter 6), and debug registers (17.2).
  *
- * Modelled: real mode vectors; 32-bit and 16-bit interrupt and trap gates with stack switches; 64-bit
- * gates with IST; double and triple faults; error codes with EXT and IDT bits. Task gates and
- * virtual-8086 mode raise #GP as an invalid gate does.
+ * Modelled: real mode vectors; 32-bit and 16-bit interrupt and trap gates with stack switches, out of
+ * virtual-8086 mode as well; task gates; 64-bit gates with IST; double and triple faults; error codes with
+ * EXT and IDT bits.
  *
  * A delivery commits nothing before its last memory access, so that a fault in the middle finds the
  * state of the interrupted program.
@@ -12,6 +12,7 @@
 #include "exception.h"
 
 #include "debugger.h"
+#include "task.h"
 #include "watch.h"
 
 /* How an event came about: decides DPL checks, EXT, RF and what is pushed. */
@@ -57,30 +58,36 @@ static uint64_t pushed_flags(const struct cpu *cpu, const struct event *ev)
     return ev->kind == EVENT_FAULT ? flags | RFLAGS_RF : flags;
 }
 
-void tss_stack(struct cpu *cpu, unsigned level, uint16_t *ss, uint64_t *rsp)
+/* SS:ESP of the TSS for a privilege level. */
+static void tss_stack(struct cpu *cpu, unsigned level, unsigned ext, uint16_t *ss, uint64_t *rsp)
 {
     bool is32 = cpu->tr.ar & 8;
     uint32_t at = is32 ? 4 + level * 8 : 2 + level * 4;
     uint32_t size = is32 ? 6 : 4;
 
     if (at + size - 1 > cpu->tr.limit)
-        raise_error(cpu, EXC_TS, cpu->tr.selector & 0xfffcu);
+        raise_error(cpu, EXC_TS, (cpu->tr.selector & 0xfffcu) | ext);
     *rsp = sys_read(cpu, (uint32_t)(cpu->tr.base + at), is32 ? 4 : 2);
     *ss = (uint16_t)sys_read(cpu, (uint32_t)(cpu->tr.base + at + (is32 ? 4u : 2u)), 2);
 }
 
 /* --- 64-bit --- */
 
-static uint64_t tss64_stack(struct cpu *cpu, unsigned at)
+static uint64_t tss64_rsp(struct cpu *cpu, unsigned at, unsigned ext)
 {
     uint64_t rsp;
 
     if (at + 7 > cpu->tr.limit)
-        raise_error(cpu, EXC_TS, cpu->tr.selector & 0xfffcu);
+        raise_error(cpu, EXC_TS, (cpu->tr.selector & 0xfffcu) | ext);
     rsp = sys_read(cpu, cpu->tr.base + at, 8);
     if (!cpu_is_canonical(rsp))
-        raise_error(cpu, EXC_SS, 0);
+        raise_error(cpu, EXC_SS, ext);
     return rsp;
+}
+
+uint64_t tss64_stack(struct cpu *cpu, unsigned level, unsigned ext)
+{
+    return tss64_rsp(cpu, 4 + level * 8, ext);
 }
 
 /* The code segment that a gate names: checked, and the level it runs at. */
@@ -97,6 +104,9 @@ static unsigned gate_target(struct cpu *cpu, const struct event *ev, uint16_t se
         raise_error(cpu, EXC_GP, error);
     if (long_mode(cpu) && (!(d->high & DESC_L) || (d->high & DESC_DB)))
         raise_error(cpu, EXC_GP, error);
+    /* Out of virtual-8086 mode there is but one way: to level 0 (vol. 2, INT n). */
+    if ((cpu->rflags & RFLAGS_VM) && ((d->high & DESC_CONF) || DESC_DPL(d) != 0))
+        raise_error(cpu, EXC_GP, error);
     if (!(d->high & DESC_P))
         raise_error(cpu, EXC_NP, error);
     return d->high & DESC_CONF ? cpu->cpl : DESC_DPL(d);
@@ -104,9 +114,10 @@ static unsigned gate_target(struct cpu *cpu, const struct event *ev, uint16_t se
 
 static void check_gate(struct cpu *cpu, const struct event *ev, unsigned type, uint32_t high)
 {
-    bool known = long_mode(cpu) ? type == SYS_INT || type == SYS_TRAP
-                                : type == SYS_INT || type == SYS_TRAP || type == SYS_INT16 ||
-                                      type == SYS_TRAP16;
+    bool known = type == SYS_INT || type == SYS_TRAP;
+
+    if (!long_mode(cpu))
+        known = known || type == SYS_INT16 || type == SYS_TRAP16 || type == SYS_TASK_GATE;
 
     if ((high & DESC_S) || !known)
         raise_error(cpu, EXC_GP, idt_error(ev));
@@ -151,9 +162,9 @@ static void deliver_long(struct cpu *cpu, const struct event *ev)
     cpl = gate_target(cpu, ev, selector, &d);
     ist = (unsigned)(low >> 32) & 7;
     if (ist != 0)
-        rsp = tss64_stack(cpu, 28 + ist * 8);
+        rsp = tss64_rsp(cpu, 28 + ist * 8, ext_bit(ev));
     else if (cpl < cpu->cpl)
-        rsp = tss64_stack(cpu, 4 + cpl * 8);
+        rsp = tss64_stack(cpu, cpl, ext_bit(ev));
     rsp &= ~15ULL;
     push64(cpu, &rsp, old_ss);
     push64(cpu, &rsp, cpu->regs[REG_RSP]);
@@ -165,12 +176,8 @@ static void deliver_long(struct cpu *cpu, const struct event *ev)
     if (!cpu_is_canonical(rip))
         raise_gp0(cpu);
     descriptor_mark_accessed(cpu, &d);
-    if (cpl != cpu->cpl) {
-        cpu->cpl = cpl;
-        memset(&cpu->seg[SEG_SS], 0, sizeof(cpu->seg[SEG_SS]));
-        cpu->seg[SEG_SS].selector = (uint16_t)cpl;
-        cpu->seg[SEG_SS].ar = SEG_UNUSABLE | cpl << 5 | AR_DB;
-    }
+    if (cpl != cpu->cpl)
+        stack_segment_null(cpu, cpl);
     cpu->regs[REG_RSP] = rsp;
     cpu->rip = rip;
     enter_common(cpu, type == SYS_INT);
@@ -179,28 +186,30 @@ static void deliver_long(struct cpu *cpu, const struct event *ev)
 
 /* --- 32-bit and 16-bit gates --- */
 
-struct stack_push {
-    uint64_t base;
-    uint32_t sp, mask;
-    unsigned size;
-};
-
-static void push_legacy(struct cpu *cpu, struct stack_push *st, uint32_t value)
+void stack_push_to(struct cpu *cpu, struct stack_push *st, uint32_t value)
 {
     st->sp = (st->sp - st->size) & st->mask;
     sys_write(cpu, (uint32_t)(st->base + st->sp), value, st->size);
 }
 
-/* SS for the inner level: checked as SDM vol. 3, 6.12.1 demands. */
-static void inner_stack(struct cpu *cpu, const struct event *ev, unsigned cpl, struct segment *ss,
-                        uint64_t *esp)
+struct stack_push stack_pushes(const struct segment *ss, uint64_t sp, unsigned size)
 {
-    struct descriptor d;
-    uint16_t selector;
-    uint32_t error;
+    uint32_t mask = ss->ar & AR_DB ? 0xffffffffu : 0xffffu;
 
-    tss_stack(cpu, cpl, &selector, esp);
-    error = (selector & 0xfffcu) | ext_bit(ev);
+    return (struct stack_push){.base = ss->base, .sp = (uint32_t)sp & mask, .mask = mask, .size = size};
+}
+
+void stack_set(struct cpu *cpu, const struct segment *ss, uint32_t sp)
+{
+    cpu->seg[SEG_SS] = *ss;
+    cpu->regs[REG_RSP] = ss->ar & AR_DB ? sp : (cpu->regs[REG_RSP] & ~0xffffULL) | (uint16_t)sp;
+}
+
+void stack_segment_read(struct cpu *cpu, uint16_t selector, unsigned cpl, unsigned ext, struct segment *ss)
+{
+    uint32_t error = (selector & 0xfffcu) | ext;
+    struct descriptor d;
+
     if (selector_is_null(selector) || !descriptor_read(cpu, selector, &d) ||
         (selector & 3u) != cpl || DESC_DPL(&d) != cpl || !(d.high & DESC_S) ||
         (d.high & DESC_CODE) || !(d.high & DESC_RW))
@@ -211,8 +220,15 @@ static void inner_stack(struct cpu *cpu, const struct event *ev, unsigned cpl, s
     segment_from_descriptor(ss, selector, &d);
 }
 
-static void check_room(struct cpu *cpu, const struct segment *ss, uint64_t sp, unsigned bytes,
-                       uint32_t error)
+void inner_stack(struct cpu *cpu, unsigned cpl, unsigned ext, struct segment *ss, uint64_t *esp)
+{
+    uint16_t selector;
+
+    tss_stack(cpu, cpl, ext, &selector, esp);
+    stack_segment_read(cpu, selector, cpl, ext, ss);
+}
+
+void stack_check_room(struct cpu *cpu, const struct segment *ss, uint64_t sp, unsigned bytes, uint32_t error)
 {
     uint32_t low = (uint32_t)(sp - bytes);
     bool down = ss->ar & AR_DC;
@@ -223,59 +239,98 @@ static void check_room(struct cpu *cpu, const struct segment *ss, uint64_t sp, u
         raise_error(cpu, EXC_SS, error);
 }
 
-static void deliver_protected(struct cpu *cpu, const struct event *ev)
+/* A task of its own handles it. */
+static void enter_task(struct cpu *cpu, const struct event *ev, uint16_t selector)
+{
+    struct stack_push st;
+
+    task_switch(cpu, &(struct task_switch){.source = TASK_EVENT,
+                                           .selector = selector,
+                                           .saved_rip = ev->rip,
+                                           .saved_flags = ev->kind == EVENT_FAULT ? RFLAGS_RF : 0,
+                                           .ext = ext_bit(ev)});
+    if (!ev->has_error)
+        return;
+    st = stack_pushes(&cpu->seg[SEG_SS], cpu->regs[REG_RSP], cpu->tr.ar & 8 ? 4 : 2);
+    stack_check_room(cpu, &cpu->seg[SEG_SS], cpu->regs[REG_RSP], st.size, ext_bit(ev));
+    stack_push_to(cpu, &st, ev->error);
+    stack_set(cpu, &cpu->seg[SEG_SS], st.sp);
+}
+
+/* What goes to the handler's stack, in this order. */
+static void push_frame(struct cpu *cpu, const struct event *ev, struct stack_push *st, bool inner)
+{
+    static const uint8_t data[] = {SEG_GS, SEG_FS, SEG_DS, SEG_ES};
+
+    for (unsigned i = 0; i < sizeof(data) && (cpu->rflags & RFLAGS_VM); i++)
+        stack_push_to(cpu, st, cpu->seg[data[i]].selector);
+    if (inner) {
+        stack_push_to(cpu, st, cpu->seg[SEG_SS].selector);
+        stack_push_to(cpu, st, (uint32_t)cpu->regs[REG_RSP]);
+    }
+    stack_push_to(cpu, st, (uint32_t)pushed_flags(cpu, ev));
+    stack_push_to(cpu, st, cpu->seg[SEG_CS].selector);
+    stack_push_to(cpu, st, (uint32_t)ev->rip);
+    if (ev->has_error)
+        stack_push_to(cpu, st, ev->error);
+}
+
+static unsigned frame_words(const struct cpu *cpu, const struct event *ev, bool inner)
+{
+    return 3u + (inner ? 2u : 0u) + (cpu->rflags & RFLAGS_VM ? 4u : 0u) + (ev->has_error ? 1u : 0u);
+}
+
+static void enter_gate(struct cpu *cpu, const struct event *ev, uint64_t gate)
 {
     struct segment ss = cpu->seg[SEG_SS];
-    uint64_t esp = cpu->regs[REG_RSP], gate;
-    uint16_t old_ss = ss.selector, selector;
-    uint64_t old_esp = esp;
+    uint64_t esp = cpu->regs[REG_RSP], rip;
+    unsigned type = (unsigned)(gate >> 40) & 15, cpl;
+    bool wide = type & 8, inner, from_vm = cpu->rflags & RFLAGS_VM;
+    uint16_t selector = (uint16_t)(gate >> 16);
     struct descriptor d;
     struct stack_push st;
-    unsigned type, cpl;
-    bool inner, wide;
+
+    cpl = gate_target(cpu, ev, selector, &d);
+    inner = cpl < cpu->cpl;
+    if (inner)
+        inner_stack(cpu, cpl, ext_bit(ev), &ss, &esp);
+    st = stack_pushes(&ss, esp, wide ? 4 : 2);
+    stack_check_room(cpu, &ss, esp, st.size * frame_words(cpu, ev, inner),
+                     inner ? (ss.selector & 0xfffcu) | ext_bit(ev) : ext_bit(ev));
+    push_frame(cpu, ev, &st, inner);
+    rip = (gate & 0xffff) | (wide ? gate >> 32 & 0xffff0000u : 0);
+    if (rip > descriptor_limit(&d))
+        raise_error(cpu, EXC_GP, ext_bit(ev));
+    cpu->rip = rip;
+    stack_set(cpu, &ss, st.sp);
+    enter_common(cpu, type == SYS_INT || type == SYS_INT16);
+    code_segment_set(cpu, selector, &d, cpl);
+    if (from_vm)
+        segments_forget_data(cpu);
+}
+
+static void deliver_protected(struct cpu *cpu, const struct event *ev)
+{
+    uint64_t gate;
+    unsigned type;
 
     if ((uint32_t)ev->vector * 8 + 7 > cpu->idtr.limit)
         raise_error(cpu, EXC_GP, idt_error(ev));
     gate = sys_read(cpu, (uint32_t)(cpu->idtr.base + ev->vector * 8u), 8);
     type = (unsigned)(gate >> 40) & 15;
     check_gate(cpu, ev, type, (uint32_t)(gate >> 32));
-    wide = type & 8;
-    selector = (uint16_t)(gate >> 16);
-    cpl = gate_target(cpu, ev, selector, &d);
-    inner = cpl < cpu->cpl;
-    if (inner)
-        inner_stack(cpu, ev, cpl, &ss, &esp);
-    st = (struct stack_push){.base = ss.base,
-                             .sp = (uint32_t)esp,
-                             .mask = ss.ar & AR_DB ? 0xffffffffu : 0xffffu,
-                             .size = wide ? 4 : 2};
-    check_room(cpu, &ss, esp, st.size * (3u + (inner ? 2u : 0u) + (ev->has_error ? 1u : 0u)),
-               inner ? (ss.selector & 0xfffcu) | ext_bit(ev) : ext_bit(ev));
-    if (inner) {
-        push_legacy(cpu, &st, old_ss);
-        push_legacy(cpu, &st, (uint32_t)old_esp);
-    }
-    push_legacy(cpu, &st, (uint32_t)pushed_flags(cpu, ev));
-    push_legacy(cpu, &st, cpu->seg[SEG_CS].selector);
-    push_legacy(cpu, &st, (uint32_t)ev->rip);
-    if (ev->has_error)
-        push_legacy(cpu, &st, ev->error);
-    cpu->rip = (gate & 0xffff) | (wide ? gate >> 32 & 0xffff0000u : 0);
-    if (cpu->rip > descriptor_limit(&d))
-        raise_error(cpu, EXC_GP, ext_bit(ev));
-    cpu->seg[SEG_SS] = ss;
-    cpu->regs[REG_RSP] = ss.ar & AR_DB ? st.sp : (cpu->regs[REG_RSP] & ~0xffffULL) | st.sp;
-    enter_common(cpu, type == SYS_INT || type == SYS_INT16);
-    code_segment_set(cpu, selector, &d, cpl);
+    if (type == SYS_TASK_GATE)
+        enter_task(cpu, ev, (uint16_t)(gate >> 16));
+    else
+        enter_gate(cpu, ev, gate);
 }
 
 /* --- real mode --- */
 
 static void deliver_real(struct cpu *cpu, const struct event *ev)
 {
-    struct segment *ss = &cpu->seg[SEG_SS];
-    struct stack_push st = {.base = ss->base,
-                            .sp = (uint32_t)cpu->regs[REG_RSP],
+    struct stack_push st = {.base = cpu->seg[SEG_SS].base,
+                            .sp = (uint16_t)cpu->regs[REG_RSP],
                             .mask = 0xffff,
                             .size = 2};
     uint64_t vector;
@@ -283,10 +338,9 @@ static void deliver_real(struct cpu *cpu, const struct event *ev)
     if ((uint32_t)ev->vector * 4 + 3 > cpu->idtr.limit)
         raise_error(cpu, EXC_GP, idt_error(ev));
     vector = sys_read(cpu, (uint32_t)(cpu->idtr.base + ev->vector * 4u), 4);
-    st.sp &= 0xffff;
-    push_legacy(cpu, &st, (uint32_t)pushed_flags(cpu, ev) & 0xffff);
-    push_legacy(cpu, &st, cpu->seg[SEG_CS].selector);
-    push_legacy(cpu, &st, (uint32_t)ev->rip);
+    stack_push_to(cpu, &st, (uint32_t)pushed_flags(cpu, ev) & 0xffff);
+    stack_push_to(cpu, &st, cpu->seg[SEG_CS].selector);
+    stack_push_to(cpu, &st, (uint32_t)ev->rip);
     cpu->regs[REG_RSP] = (cpu->regs[REG_RSP] & ~0xffffULL) | st.sp;
     cpu->rip = vector & 0xffff;
     enter_common(cpu, true);

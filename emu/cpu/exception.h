@@ -55,6 +55,8 @@ void code_target_check(struct cpu *cpu, uint16_t selector, const struct descript
 void code_segment_set(struct cpu *cpu, uint16_t selector, struct descriptor *d, unsigned cpl);
 /* After a return to an outer level: data segments that it may not see become null. */
 void segments_drop_inner(struct cpu *cpu);
+/* Out of virtual-8086 mode: all data segments but SS become null. */
+void segments_forget_data(struct cpu *cpu);
 
 static inline bool protected_mode(const struct cpu *cpu)
 {
@@ -72,8 +74,28 @@ static inline unsigned iopl(const struct cpu *cpu)
 /* INT n, INT3, INTO, INT1: enters the gate with RIP after the instruction. Faults restart it. */
 void software_interrupt(struct cpu *cpu, uint8_t vector, bool check_dpl, uint64_t next_rip);
 
-/* SS:RSP of the TSS for a privilege level. */
-void tss_stack(struct cpu *cpu, unsigned level, uint16_t *ss, uint64_t *rsp);
+/* --- stacks of other levels (vol. 3, 5.8.5 and 6.12.1); `ext` is the EXT bit of error codes --- */
+
+/* A stack segment for level `cpl`, with all checks: #TS, or #SS where it is not present. */
+void stack_segment_read(struct cpu *cpu, uint16_t selector, unsigned cpl, unsigned ext, struct segment *ss);
+/* The one that the TSS has for the level. */
+void inner_stack(struct cpu *cpu, unsigned cpl, unsigned ext, struct segment *ss, uint64_t *esp);
+/* The same in long mode, where SS becomes null. */
+uint64_t tss64_stack(struct cpu *cpu, unsigned level, unsigned ext);
+void stack_segment_null(struct cpu *cpu, unsigned cpl);
+/* #SS(error) if `bytes` below sp are not all inside of the segment. */
+void stack_check_room(struct cpu *cpu, const struct segment *ss, uint64_t sp, unsigned bytes, uint32_t error);
+
+/* Pushes to a stack that is not the CPU's yet. */
+struct stack_push {
+    uint64_t base;
+    uint32_t sp, mask;
+    unsigned size;
+};
+struct stack_push stack_pushes(const struct segment *ss, uint64_t sp, unsigned size);
+void stack_push_to(struct cpu *cpu, struct stack_push *st, uint32_t value);
+/* It becomes the CPU's. */
+void stack_set(struct cpu *cpu, const struct segment *ss, uint32_t sp);
 
 /* RFLAGS from POPF or IRET: only the bits in `mask` change; the lazy flags follow. */
 void rflags_write(struct cpu *cpu, uint64_t value, uint64_t mask);

@@ -3,13 +3,13 @@
  * Far transfers: JMP, CALL, RET and IRET between segments, INT, SYSCALL, SYSENTER and their returns
  * (Intel SDM vol. 2, and vol. 3, 5.8).
  *
- * Modelled: direct transfers to code segments in real, protected and long mode, returns to the same and
- * to outer levels, every form of IRET in long mode. Call gates, task gates and virtual-8086 mode raise
- * #GP with the selector, as for a descriptor of no valid type.
+ * What goes through gates, and to other tasks, is in gate.c and task.c.
  */
 #include "dispatch.h"
 #include "exception.h"
+#include "gate.h"
 #include "stack.h"
+#include "task.h"
 #include "watch.h"
 
 static inline bool is_canonical(uint64_t v)
@@ -38,7 +38,7 @@ static void fetch_code(struct cpu *cpu, uint16_t selector, struct descriptor *d)
         raise_error(cpu, EXC_GP, selector & 0xfffcu);
 }
 
-static void jump_far(struct cpu *cpu, uint16_t selector, uint64_t rip)
+static void jump_far(struct cpu *cpu, const struct op *op, uint16_t selector, uint64_t rip)
 {
     struct descriptor d;
 
@@ -50,6 +50,10 @@ static void jump_far(struct cpu *cpu, uint16_t selector, uint64_t rip)
         return;
     }
     fetch_code(cpu, selector, &d);
+    if (!(d.high & DESC_S)) {
+        gate_jump(cpu, op, selector, &d);
+        return;
+    }
     code_target_check(cpu, selector, &d, cpu->cpl);
     check_offset(cpu, &d, rip);
     cpu->rip = rip;
@@ -65,6 +69,10 @@ static void call_far(struct cpu *cpu, const struct op *op, uint16_t selector, ui
 
     if (protected_mode(cpu)) {
         fetch_code(cpu, selector, &d);
+        if (!(d.high & DESC_S)) {
+            gate_call(cpu, op, selector, &d);
+            return;
+        }
         code_target_check(cpu, selector, &d, cpu->cpl);
         check_offset(cpu, &d, rip);
     } else if (rip > cpu->seg[SEG_CS].limit) {
@@ -102,7 +110,7 @@ static __attribute__((noinline)) void do_jmp_far(struct cpu *cpu, const struct o
     uint64_t offset = far_offset(cpu, op, &selector);
 
     cpu->op = op;
-    jump_far(cpu, selector, offset);
+    jump_far(cpu, op, selector, offset);
 }
 static __attribute__((noinline)) void do_call_far(struct cpu *cpu, const struct op *op)
 {
@@ -256,6 +264,26 @@ static void iret_real(struct cpu *cpu, const struct op *op, unsigned size)
     segment_load_real(cpu, SEG_CS, cs);
 }
 
+/* From level 0 of protected mode: nine words. */
+static void iret_to_vm(struct cpu *cpu, const struct op *op, uint32_t flags)
+{
+    static const uint8_t order[] = {SEG_SS, SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+    uint32_t rip = (uint32_t)stack_peek(cpu, op, 0, 4), esp = (uint32_t)stack_peek(cpu, op, 12, 4);
+    uint16_t cs = (uint16_t)stack_peek(cpu, op, 4, 4), selector[sizeof(order)];
+
+    for (unsigned i = 0; i < sizeof(order); i++)
+        selector[i] = (uint16_t)stack_peek(cpu, op, 16 + 4 * (int64_t)i, 4);
+    if (rip > 0xffff)
+        raise_gp0(cpu);
+    cpu->rip = rip;
+    cpu->regs[REG_RSP] = esp;
+    iret_flags(cpu, flags, iret_mask(cpu, 4) | RFLAGS_VM);
+    cpu->cpl = 3;
+    segment_load_real(cpu, SEG_CS, cs);
+    for (unsigned i = 0; i < sizeof(order); i++)
+        segment_load_real(cpu, order[i], selector[i]);
+}
+
 static __attribute__((noinline)) void do_iret(struct cpu *cpu, const struct op *op)
 {
     unsigned size = 1u << op->opsize, rpl;
@@ -267,18 +295,24 @@ static __attribute__((noinline)) void do_iret(struct cpu *cpu, const struct op *
     cpu->op = op;
     cpu->nmi_blocked = 0;
     if (!protected_mode(cpu)) {
-        if (cpu->rflags & RFLAGS_VM)
+        if ((cpu->rflags & RFLAGS_VM) && iopl(cpu) < 3)
             raise_gp0(cpu);
         iret_real(cpu, op, size);
         return;
     }
-    if (cpu->rflags & RFLAGS_NT)
-        raise_gp0(cpu); /* a nested task's return: there are no hardware tasks */
+    if (cpu->rflags & RFLAGS_NT) {
+        if (long_mode(cpu))
+            raise_gp0(cpu);
+        task_return(cpu, op_next_rip(cpu, op));
+        return;
+    }
     f.rip = stack_peek(cpu, op, 0, size);
     f.cs = (uint16_t)stack_peek(cpu, op, size, size);
     flags = stack_peek(cpu, op, 2 * size, size);
-    if ((flags & RFLAGS_VM) && size == 4 && cpu->cpl == 0 && !long_mode(cpu))
-        raise_gp0(cpu); /* to virtual-8086 mode */
+    if ((flags & RFLAGS_VM) && size == 4 && cpu->cpl == 0 && !long_mode(cpu)) {
+        iret_to_vm(cpu, op, (uint32_t)flags);
+        return;
+    }
     check_return_cs(cpu, &f);
     rpl = f.cs & 3u;
     mask = iret_mask(cpu, size);
@@ -416,6 +450,8 @@ static uint8_t int_vector(const struct op *op)
 static void enter_int(struct cpu *cpu, const struct op *op)
 {
     cpu->op = op;
+    if (op->id == INSN_INT && (cpu->rflags & RFLAGS_VM) && iopl(cpu) < 3)
+        raise_gp0(cpu); /* without VME */
     software_interrupt(cpu, int_vector(op), op->id != INSN_INT1, op_next_rip(cpu, op));
 }
 

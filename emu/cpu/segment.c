@@ -168,6 +168,21 @@ void code_segment_set(struct cpu *cpu, uint16_t selector, struct descriptor *d, 
     cpu_update_mode(cpu);
 }
 
+void stack_segment_null(struct cpu *cpu, unsigned cpl)
+{
+    cpu->cpl = cpl;
+    load_null(cpu, SEG_SS, (uint16_t)cpl);
+}
+
+void segments_forget_data(struct cpu *cpu)
+{
+    load_null(cpu, SEG_ES, 0);
+    load_null(cpu, SEG_DS, 0);
+    load_null(cpu, SEG_FS, 0);
+    load_null(cpu, SEG_GS, 0);
+    cpu_update_mode(cpu);
+}
+
 void segments_drop_inner(struct cpu *cpu)
 {
     static const uint8_t data[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};

@@ -27,25 +27,7 @@ CODE16 equ 0x48
 DATA16 equ 0x50
 ABSENT equ 0x58
 
-%macro CHECK 3
-    push eax
-    push ebx
-    mov eax, %2
-    mov ebx, %3
-    cmp eax, ebx
-    je %%ok
-    mov esi, %%name
-    jmp check_failed
-%%name: db %1, 0
-%%ok:
-    pop ebx
-    pop eax
-%endmacro
-%macro EXPECT_FAULT 2
-    mov dword [want_vector], %1
-    mov dword [want_resume], %2
-    mov [want_esp], esp
-%endmacro
+%include "guest32.inc"
 
 start:
     cld
@@ -59,20 +41,7 @@ start:
     mov ss, ax
     mov fs, ax
     mov gs, ax
-    mov edi, IDT
-    mov eax, stubs
-    mov ecx, 256
-.gate:
-    mov [edi], ax
-    mov word [edi + 2], CODE
-    mov word [edi + 4], 0xee00
-    ror eax, 16
-    mov [edi + 6], ax
-    ror eax, 16
-    add eax, 16
-    add edi, 8
-    loop .gate
-    lidt [idt_pointer]
+    call load_idt
     mov dword [TSS + 4], STACK - 0x8000
     mov dword [TSS + 8], DATA
     mov word [TSS + 102], 0x68
@@ -85,10 +54,7 @@ start:
     call paging_pae
     call sysenter_test
     call real_mode
-    mov dx, 0x604
-    mov ax, 0x2000
-    out dx, ax
-    hlt
+    jmp power_off
 
 ; --- segments ---
 segments:
@@ -397,107 +363,7 @@ real_int:
     iret
 real_end:
 
-    bits 32
-check_failed:
-    push ebx
-    push eax
-    push esi
-    mov esi, text_fail
-    call puts
-    pop esi
-    call puts
-    pop eax
-    call puthex
-    pop eax
-    call puthex
-fail_exit:
-    mov dx, 0xf4
-    mov al, 1
-    out dx, al
-    hlt
-    jmp fail_exit
-puts:
-    mov dx, 0x3f8
-.next:
-    lodsb
-    test al, al
-    jz .done
-    out dx, al
-    jmp .next
-.done:
-    ret
-puthex:
-    mov ebx, eax
-    mov dx, 0x3f8
-    mov al, ' '
-    out dx, al
-    mov ecx, 8
-.digit:
-    rol ebx, 4
-    mov al, bl
-    and al, 15
-    add al, '0'
-    cmp al, '9'
-    jbe .put
-    add al, 'a' - '9' - 1
-.put:
-    out dx, al
-    loop .digit
-    ret
-
-    align 16
-stubs:
-%assign v 0
-%rep 256
-    align 16
-%if v == 8 || (v >= 10 && v <= 14) || v == 17
-    push strict dword v
-%else
-    push strict byte 0
-    push strict dword v
-%endif
-    jmp strict near on_exception
-%assign v v + 1
-%endrep
-on_exception:
-    push eax
-    mov ax, DATA
-    mov ds, ax
-    pop eax
-    pop dword [got_vector]
-    pop dword [got_error]
-    pop dword [got_eip]
-    pop dword [got_cs]
-    add esp, 4
-    test byte [got_cs], 3
-    jz .same
-    pop dword [got_esp]
-.same:
-    push eax
-    mov eax, [got_vector]
-    cmp eax, [want_vector]
-    jne .unexpected
-    pop eax
-    mov dword [want_vector], -1
-    mov esp, [want_esp]
-    push eax
-    mov ax, DATA
-    mov ss, ax
-    pop eax
-    jmp [want_resume]
-.unexpected:
-    mov esi, text_unexpected
-    call puts
-    mov eax, [got_vector]
-    call puthex
-    mov eax, [got_error]
-    call puthex
-    mov eax, [got_eip]
-    call puthex
-    jmp fail_exit
-
-text_fail: db "FAIL ", 0
-text_unexpected: db "FAIL exception", 0
+    RUNTIME32
     align 8
 gdt:
     dq 0
@@ -512,19 +378,9 @@ gdt:
 gdt_end:
 gdt_pointer: dw gdt_end - gdt - 1
     dd gdt
-idt_pointer: dw 2047
-    dd IDT
 real_idt: dw 0x3ff
     dd 0
 limits: dd 0, 10
-got_vector: dd 0
-got_error: dd 0
-got_eip: dd 0
-got_cs: dd 0
-got_esp: dd 0
-want_vector: dd -1
-want_resume: dd 0
-want_esp: dd 0
 saved_esp: dd 0
     align 4096
 load_end:
