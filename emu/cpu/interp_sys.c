@@ -519,12 +519,14 @@ static __attribute__((noinline)) bool query_descriptor(struct cpu *cpu, uint16_t
 
 static __attribute__((noinline)) void lar_lsl(struct cpu *cpu, const struct op *op)
 {
-    uint16_t selector = load_selector(cpu, op);
+    uint16_t selector;
     uint32_t value = 0;
     bool ok;
 
     cpu->op = op;
     need_protected(cpu);
+    selector = load_selector(cpu, op);
+    cpu->op = op;
     ok = query_descriptor(cpu, selector, op->id == INSN_LSL, &value);
     if (ok && op->opsize == OPSIZE_16)
         WR16(op->reg, value);
@@ -535,12 +537,14 @@ static __attribute__((noinline)) void lar_lsl(struct cpu *cpu, const struct op *
 
 static __attribute__((noinline)) void verify(struct cpu *cpu, const struct op *op)
 {
-    uint16_t selector = load_selector(cpu, op);
+    uint16_t selector;
     struct descriptor d;
     bool ok;
 
     cpu->op = op;
     need_protected(cpu);
+    selector = load_selector(cpu, op);
+    cpu->op = op;
     ok = visible_descriptor(cpu, selector, &d) && (d.high & DESC_S);
     if (ok && op->id == INSN_VERR)
         ok = !(d.high & DESC_CODE) || (d.high & DESC_RW);
