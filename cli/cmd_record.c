@@ -48,7 +48,8 @@ static uint64_t wall_ns(void)
 /* Creating the trace would empty an image that goes by the same name. */
 static int check_trace_path(const struct run_options *o)
 {
-    const struct machine_image *images[] = {&o->config.kernel, &o->config.initrd, &o->config.bios};
+    const struct machine_image *images[] = {&o->config.kernel, &o->config.initrd, &o->config.bios,
+                                            &o->config.vgabios};
     struct stat trace, image;
 
     if (stat(o->trace_path, &trace) != 0)

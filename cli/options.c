@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "files.h"
@@ -27,14 +28,17 @@ extern const size_t deja_demo_kernel_len;
 #define DEFAULT_RAM     (256 * MIB)
 #define MAX_IMAGE       ((size_t)1 << 30) /* what a trace can embed */
 #define MAX_FIRMWARE    ((size_t)16 << 20)
+#define MAX_OPTION_ROM  ((size_t)128 << 10)
+#define VGABIOS_NAME    "vgabios-isavga.bin"
 #define MAX_NS_PER_INSN 1000000u
 
 struct parser {
     struct run_options *o;
     enum options_for what;
-    const char *kernel, *initrd, *bios, *append; /* as given, NULL: not */
+    const char *kernel, *initrd, *bios, *vgabios, *append; /* as given, NULL: not */
     unsigned serials;
     bool rtc_given;
+    bool no_vgabios;
     uint64_t seen; /* by place in the table */
 };
 
@@ -82,6 +86,22 @@ static int set_bios(struct parser *p, const char *value)
 {
     p->bios = value;
     return 0;
+}
+
+static int set_vgabios(struct parser *p, const char *value)
+{
+    p->vgabios = value;
+    return 0;
+}
+
+/* The text screen is there in any case; without its firmware, a BIOS shows nothing on it. */
+static int set_vga(struct parser *p, const char *value)
+{
+    p->no_vgabios = strcmp(value, "none") == 0;
+    if (p->no_vgabios || strcmp(value, "std") == 0)
+        return 0;
+    cli_error("-vga %s: want std, a text screen, or none", value);
+    return EXIT_USAGE;
 }
 
 static int set_append(struct parser *p, const char *value)
@@ -325,6 +345,10 @@ static const struct option options[] = {
     {"initrd", "FILE", set_initrd, 0, "its initial RAM disk, or Multiboot module"},
     {"append", "TEXT", set_append, 0, "its command line"},
     {"bios", "FILE", set_bios, 0, "firmware, mapped below 4 GiB and below 1 MiB"},
+    {"vgabios", "FILE", set_vgabios, 0,
+     "firmware of the text screen, for -bios [" VGABIOS_NAME "\n"
+     "                        beside the firmware, if it is there]"},
+    {"vga", "std|none", set_vga, 0, "none: no firmware for the text screen [std]"},
     {"boot32", NULL, set_boot32, 0, "enter a bzImage by its 32-bit entry"},
     {"serial", "WHERE", set_serial, MANY | LIVE_ONLY,
      "stdio, null, pty, file:FILE or unix:PATH[,server[,nowait]];\n"
@@ -362,7 +386,6 @@ static const struct option options[] = {
     {"display", "none", accept_none, MANY, NULL},
     {"monitor", "none", accept_none, MANY, NULL},
     {"parallel", "none", accept_none, MANY, NULL},
-    {"vga", "none", accept_none, MANY, NULL},
     {"net", "none", accept_none, MANY, NULL},
     {"nic", "none", accept_none, MANY, NULL},
 };
@@ -491,6 +514,11 @@ static int check_together(const struct parser *p)
                   p->initrd ? "-initrd" : "--boot32");
         return EXIT_USAGE;
     }
+    if (p->vgabios != NULL && (p->bios == NULL || p->no_vgabios)) {
+        cli_error("-vgabios is run by firmware%s", p->bios == NULL ? ": give one with -bios FILE"
+                                                                   : ", and -vga none hides it");
+        return EXIT_USAGE;
+    }
     if (p->bios != NULL && p->append != NULL) {
         cli_error("-append says something to a kernel, and -bios starts firmware: give -kernel FILE");
         return EXIT_USAGE;
@@ -528,6 +556,28 @@ static int load_image(const char *option, const char *path, size_t max, uint8_t 
     return status;
 }
 
+/* The VGA BIOS: what was given, or the file of the usual name beside the firmware, if there is one. */
+static int load_vgabios(struct parser *p)
+{
+    struct run_options *o = p->o;
+    const char *slash;
+
+    if (p->bios == NULL || p->no_vgabios)
+        return 0;
+    if (p->vgabios != NULL)
+        return load_image("-vgabios", p->vgabios, MAX_OPTION_ROM, &o->vgabios_data, &o->config.vgabios);
+    slash = strrchr(p->bios, '/');
+    if (asprintf(&o->vgabios_path, "%.*s" VGABIOS_NAME, slash == NULL ? 0 : (int)(slash + 1 - p->bios),
+                 p->bios) < 0) {
+        o->vgabios_path = NULL;
+        cli_error("out of memory");
+        return EXIT_USAGE;
+    }
+    if (access(o->vgabios_path, R_OK) != 0)
+        return 0;
+    return load_image("-vgabios", o->vgabios_path, MAX_OPTION_ROM, &o->vgabios_data, &o->config.vgabios);
+}
+
 static int load_images(struct parser *p)
 {
     struct run_options *o = p->o;
@@ -538,6 +588,9 @@ static int load_images(struct parser *p)
         status = load_image("-initrd", p->initrd, MAX_IMAGE, &o->initrd_data, &c->initrd);
     if (status == 0)
         status = load_image("-bios", p->bios, MAX_FIRMWARE, &o->bios_data, &c->bios);
+    if (status == 0)
+        status = load_vgabios(p);
+    c->firmware = p->bios != NULL;
     if (status != 0 || p->kernel != NULL || p->bios != NULL)
         return status;
     o->demo = true;
@@ -629,6 +682,8 @@ void options_free(struct run_options *o)
     free(o->kernel_data);
     free(o->initrd_data);
     free(o->bios_data);
+    free(o->vgabios_data);
+    free(o->vgabios_path);
     free(o->cmdline);
     for (unsigned i = 0; i < MACHINE_MAX_SERIAL; i++)
         free(o->serial[i].path);

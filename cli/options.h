@@ -54,8 +54,9 @@ struct run_options {
     bool demo; /* no image was given */
 
     /* owned */
-    uint8_t *kernel_data, *initrd_data, *bios_data;
+    uint8_t *kernel_data, *initrd_data, *bios_data, *vgabios_data;
     char *cmdline;
+    char *vgabios_path; /* where it was looked for */
 };
 
 /*

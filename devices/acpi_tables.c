@@ -62,6 +62,7 @@ struct blob {
     size_t cap;
     bool full;     /* something did not fit: the result is void */
     uint32_t base; /* physical address of bytes[0] */
+    struct acpi_fixups *fixups; /* NULL: nobody will move them */
 };
 
 static void put(struct blob *b, const void *data, size_t len)
@@ -109,6 +110,8 @@ static void set_checksum(struct blob *b, size_t at, size_t len, size_t sum_at)
 
     if (b->full)
         return;
+    if (b->fixups != NULL)
+        b->fixups->sums[b->fixups->nsums++] = (struct acpi_sum){.at = at, .len = len, .sum_at = sum_at};
     b->bytes[sum_at] = 0;
     for (size_t i = 0; i < len; i++)
         sum += b->bytes[at + i];
@@ -118,6 +121,25 @@ static void set_checksum(struct blob *b, size_t at, size_t len, size_t sum_at)
 static uint32_t address_of(const struct blob *b, size_t at)
 {
     return b->base + (uint32_t)at;
+}
+
+static void note_pointer(struct blob *b, size_t at, unsigned size)
+{
+    if (b->fixups != NULL)
+        b->fixups->pointers[b->fixups->npointers++] = (struct acpi_pointer){.at = at, .size = size};
+}
+
+/* The address of what is at `at`, as a field of `size` bytes. */
+static void put_address(struct blob *b, unsigned size, size_t at)
+{
+    note_pointer(b, b->len, size);
+    put_le(b, size, address_of(b, at));
+}
+
+static void set_address(struct blob *b, size_t field, unsigned size, size_t at)
+{
+    note_pointer(b, field, size);
+    set_le(b, field, size, address_of(b, at));
 }
 
 /* --- table headers --- */
@@ -181,8 +203,8 @@ static void put_io_gas(struct blob *b, unsigned bits, unsigned access, uint64_t 
 /* Offsets 36..111: addresses, lengths and latencies, as ACPI 1.0 had them. */
 static void put_fadt_legacy(struct blob *b, size_t facs, size_t dsdt)
 {
-    put_le(b, 4, address_of(b, facs));
-    put_le(b, 4, address_of(b, dsdt));
+    put_address(b, 4, facs);
+    put_address(b, 4, dsdt);
     put_le(b, 2, 0); /* reserved, preferred profile: unspecified */
     put_le(b, 2, PIIX4_PM_SCI_IRQ);
     put_le(b, 4, PIIX4_PM_SMI_CMD);
@@ -223,7 +245,7 @@ static size_t put_fadt(struct blob *b, size_t facs, size_t dsdt)
     put_le(b, 1, RESET_VALUE);
     put_zeros(b, 3);
     put_le(b, 8, 0); /* X_FIRMWARE_CTRL: the 32-bit field has it */
-    put_le(b, 8, address_of(b, dsdt));
+    put_address(b, 8, dsdt);
     put_io_gas(b, 32, 2, PIIX4_PM_BASE + PIIX4_PM1_EVENT);
     put_zeros(b, 12);
     put_io_gas(b, 16, 2, PIIX4_PM_BASE + PIIX4_PM1_CONTROL);
@@ -283,8 +305,8 @@ static size_t put_root(struct blob *b, const char *signature, unsigned entry_byt
 {
     size_t at = begin_table(b, signature, 1);
 
-    put_le(b, entry_bytes, address_of(b, fadt));
-    put_le(b, entry_bytes, address_of(b, madt));
+    put_address(b, entry_bytes, fadt);
+    put_address(b, entry_bytes, madt);
     end_table(b, at);
     return at;
 }
@@ -296,16 +318,22 @@ static void set_rsdp(struct blob *b, size_t rsdt, size_t xsdt)
     memcpy(b->bytes, "RSD PTR ", 8);
     memcpy(b->bytes + 9, OEM_ID, 6);
     b->bytes[15] = 2; /* revision */
-    set_le(b, 16, 4, address_of(b, rsdt));
+    set_address(b, 16, 4, rsdt);
     set_le(b, 20, 4, RSDP_BYTES);
-    set_le(b, 24, 8, address_of(b, xsdt));
+    set_address(b, 24, 8, xsdt);
     set_checksum(b, 0, 20, 8);
     set_checksum(b, 0, RSDP_BYTES, 32);
 }
 
 size_t acpi_tables_build(unsigned ncpus, uint32_t base, uint8_t *out, size_t cap)
 {
-    struct blob b = {.bytes = out, .cap = cap, .base = base};
+    return acpi_tables_build_movable(ncpus, base, out, cap, NULL);
+}
+
+size_t acpi_tables_build_movable(unsigned ncpus, uint32_t base, uint8_t *out, size_t cap,
+                                 struct acpi_fixups *fixups)
+{
+    struct blob b = {.bytes = out, .cap = cap, .base = base, .fixups = fixups};
     size_t facs;
     size_t dsdt;
     size_t fadt;

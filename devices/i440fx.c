@@ -3,11 +3,30 @@
  * 82441FX PCI and memory controller (PMC), Intel data sheet 290549: the registers of its host
  * bridge.
  *
- * Guests look at it to find out what chip set they run on, and firmware writes PAM and SMRAM. All
- * of these are storage. Not modelled: what they do. C0000h to FFFFFh is RAM that can always be read
- * and written, as with every PAM field at 11b, and there is no system management RAM.
+ * Modelled: PAM0..6 (59h-5Fh, 3.2.19), when the board wires it. Each field of two bits says, for one
+ * block of C0000h..FFFFFh, whether reads (bit 0) and writes (bit 1) go to the RAM behind it; reads that
+ * do not come from the firmware's ROM as far down as that reaches, other writes are lost. At reset no
+ * block is RAM. A board that does not wire it has RAM there that can always be read and written, as with
+ * every field at 11b: kernels that are entered without firmware find it so.
+ *
+ * The other registers are storage. Not modelled: what they do; there is no system management RAM.
+ *
+ * Which block shows what follows from PAM alone, and is told to the machine at every change, at reset
+ * and after a load.
  */
 #include <devices/i440fx.h>
+
+#include <stddef.h>
+
+#define REG_PAM0      0x59u
+#define PAM_REGISTERS 7u
+#define PAM_READ      1u
+#define PAM_WRITE     2u
+
+#define WINDOW_BASE   0xc0000u
+#define WINDOW_BYTES  0x40000u
+#define BLOCK_BYTES   0x4000u
+#define F0000_BLOCK   12u /* this block and all after it are PAM0's one field */
 
 static const struct field i440fx_fields[] = {
     FIELD_SUB(struct i440fx, pci, &pci_device_desc),
@@ -43,7 +62,68 @@ static const struct {
     {0x90, 1, 0x00, 0xff},             /* ERRCMD */
 };
 
-void i440fx_init(struct i440fx *host, struct pci_bus *bus)
+/* --- PAM --- */
+
+/* The field of a block of 16 KiB. Register n > 0 has the blocks 2n - 2, in bits 1:0, and 2n - 1, in 5:4. */
+static unsigned pam_field(const struct i440fx *host, unsigned block)
+{
+    const uint8_t *pam = &host->pci.config[REG_PAM0];
+
+    if (block >= F0000_BLOCK)
+        return pam[0] >> 4 & 3;
+    return pam[1 + block / 2] >> (block % 2 * 4) & 3;
+}
+
+static void map_blocks(void *opaque)
+{
+    const struct i440fx *host = opaque;
+
+    for (unsigned block = 0; block < WINDOW_BYTES / BLOCK_BYTES; block++) {
+        static const enum ram_window shown[] = {
+            [0] = RAM_WINDOW_ROM,
+            [PAM_READ] = RAM_WINDOW_READ_ONLY,
+            [PAM_WRITE] = RAM_WINDOW_BUS,
+            [PAM_READ | PAM_WRITE] = RAM_WINDOW_RAM,
+        };
+
+        host->wiring.set_window(host->wiring.opaque, block, shown[pam_field(host, block)]);
+    }
+}
+
+static void config_written(void *opaque, unsigned offset, unsigned size)
+{
+    if (offset < REG_PAM0 + PAM_REGISTERS && offset + size > REG_PAM0)
+        map_blocks(opaque);
+}
+
+/* What the window does not take from memory comes here. */
+static uint64_t window_peek(void *opaque, uint64_t offset, unsigned size)
+{
+    const struct i440fx *host = opaque;
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint64_t)host->wiring.rom_byte(host->wiring.opaque, WINDOW_BASE + offset + i)
+                 << (8 * i);
+    return value;
+}
+
+static void window_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    const struct i440fx *host = opaque;
+
+    for (unsigned i = 0; i < size; i++)
+        if (pam_field(host, (unsigned)((offset + i) / BLOCK_BYTES)) & PAM_WRITE)
+            host->wiring.write_shadow(host->wiring.opaque, WINDOW_BASE + offset + i,
+                                      (uint8_t)(value >> (8 * i)));
+}
+
+static const struct bus_ops window_ops = {
+    .read = window_peek, .write = window_write, .peek = window_peek, .max_size = 8};
+
+/* --- life cycle --- */
+
+void i440fx_init(struct i440fx *host, struct pci_bus *bus, const struct i440fx_wiring *wiring)
 {
     static const struct pci_ident ident = {
         .vendor = 0x8086,
@@ -52,7 +132,15 @@ void i440fx_init(struct i440fx *host, struct pci_bus *bus)
         .revision = 2,
     };
 
-    pci_device_init(&host->pci, bus, PCI_DEVFN(0, 0), &ident, NULL);
+    const struct pci_hooks hooks = {
+        .written = config_written, .remap = map_blocks, .opaque = host};
+
+    *host = (struct i440fx){.wiring = *wiring};
+    pci_device_init(&host->pci, bus, PCI_DEVFN(0, 0), &ident,
+                    wiring->set_window != NULL ? &hooks : NULL);
+    if (wiring->set_window != NULL)
+        bus_add(wiring->memory, &host->window_range, "shadow window", WINDOW_BASE, WINDOW_BYTES,
+                &window_ops, host);
     for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
         pci_set_register(&host->pci, registers[i].offset, registers[i].size, registers[i].reset,
                          registers[i].writable, 0);

@@ -12,8 +12,9 @@
  *
  * A kernel entered without firmware expects what firmware leaves behind: the PM registers at their
  * port, PCI interrupts routed, their ISA interrupts level-triggered, shadow RAM open.
- * set_up_chipset does that, together with the ACPI tables, after each reset. A firmware image does
- * it again, its own way.
+ * set_up_chipset does that, together with the ACPI tables, after each reset. A machine that starts in
+ * firmware (config.firmware) has none of that done: its shadow RAM is closed, and the fw_cfg device tells
+ * the firmware what it needs to know. The board has more parts then, and they come last.
  *
  * Not modelled: DMA controllers, floppy, IDE, USB, parallel port; their ports read all ones.
  */
@@ -31,6 +32,9 @@
 #define IRQ_RTC          8u
 #define IRQ_MOUSE        12u
 #define IOAPIC_TIMER_PIN 2u
+
+#define PM_DEVACTB      0x58u
+#define DEVACTB_APMC_EN 0x02000000u
 
 #define PORT_ELCR_HIGH 0x4d1u
 #define ELCR_9_10_11   0x0eu
@@ -162,6 +166,27 @@ static void serial_out(void *opaque, const uint8_t *data, size_t len)
     machine_serial_out(serial->pc->machine, serial->port, data, len);
 }
 
+static void set_window(void *opaque, unsigned block, enum ram_window what)
+{
+    struct pc *pc = opaque;
+
+    machine_set_window(pc->machine, block, what);
+}
+
+static uint8_t rom_byte(void *opaque, uint64_t gpa)
+{
+    const struct pc *pc = opaque;
+
+    return ram_rom_byte(&pc->machine->ram, gpa);
+}
+
+static void write_shadow(void *opaque, uint64_t gpa, uint8_t byte)
+{
+    struct pc *pc = opaque;
+
+    ram_write_home(&pc->machine->ram, gpa, byte);
+}
+
 /* --- inputs --- */
 
 static bool serial_ready(void *opaque)
@@ -264,7 +289,12 @@ static void add_pci(struct pc *pc)
                                .remap_opaque = pc,
                            });
     machine_add_part(m, &pci_bus_desc, &pc->pci, pci_bus_reset);
-    i440fx_init(&pc->host_bridge, &pc->pci);
+    i440fx_init(&pc->host_bridge, &pc->pci,
+                &(struct i440fx_wiring){.memory = &m->memory,
+                                        .set_window = m->config.firmware ? set_window : NULL,
+                                        .rom_byte = rom_byte,
+                                        .write_shadow = write_shadow,
+                                        .opaque = pc});
     machine_add_part(m, &i440fx_desc, &pc->host_bridge, i440fx_reset);
     piix3_init(
         &pc->isa_bridge, &pc->pci,
@@ -279,6 +309,8 @@ static void add_pci(struct pc *pc)
                       .power_off = request_power_off,
                       .power_opaque = pc,
                   });
+    if (m->config.firmware) /* as after SMM was set up: there is none, and firmware would wait for it */
+        pci_set_register(&pc->pm.pci, PM_DEVACTB, 4, DEVACTB_APMC_EN, 0, 0);
     machine_add_part(m, &piix4_pm_desc, &pc->pm, piix4_pm_reset);
 }
 
@@ -359,6 +391,12 @@ static void add_isa_devices(struct pc *pc)
     machine_add_part(m, &vga_text_desc, &pc->vga, vga_text_reset);
 }
 
+static void add_firmware_interface(struct pc *pc)
+{
+    pc_firmware_init(&pc->firmware, pc->machine);
+    machine_add_part(pc->machine, &fw_cfg_desc, &pc->firmware.fw_cfg, fw_cfg_reset);
+}
+
 static int pc_post_load(void *obj)
 {
     struct pc *pc = obj;
@@ -405,6 +443,8 @@ static void *pc_create(struct machine *m, char *err, size_t errlen)
     add_timers(pc);
     add_serial_ports(pc);
     add_isa_devices(pc);
+    if (m->config.firmware)
+        add_firmware_interface(pc);
     add_sinks(pc);
     return pc;
 }
@@ -429,6 +469,8 @@ static uint64_t pc_place_tables(void *board, struct machine *m)
     uint8_t tables[ACPI_TABLES_MAX_BYTES];
     size_t len = acpi_tables_build(m->ncpus, ACPI_TABLES_BASE, tables, sizeof(tables));
 
+    if (m->config.firmware)
+        return 0;
     set_up_chipset(pc);
     if (len == 0 || !ram_write(&m->ram, ACPI_TABLES_BASE, tables, len))
         return 0;

@@ -91,6 +91,8 @@ void machine_header_init(struct machine_header *h, const struct machine *m,
     add_text(h, "board", m->board_type->name);
     add_uint(h, "ram_bytes", config->ram_bytes);
     add_uint(h, "boot32", config->boot32);
+    if (config->firmware) /* older versions can read the traces of other machines */
+        add_uint(h, "firmware", config->firmware);
     if (config->cmdline != NULL)
         add_text(h, "cmdline", config->cmdline);
     if (config->initrd.data != NULL && !is_ascii(image_name(&config->initrd)))
@@ -100,13 +102,14 @@ void machine_header_init(struct machine_header *h, const struct machine *m,
     add_image(h, "kernel", &config->kernel);
     add_image(h, "initrd", &config->initrd);
     add_image(h, "bios", &config->bios);
+    add_image(h, "vgabios", &config->vgabios);
 }
 
 /* --- header to machine --- */
 
 static const char *const known_keys[] = {
     "board", "ram_bytes", "boot32", "cmdline", "initrd_name", "digest_interval",
-    "perturb_seed", "perturb_from", "perturb_kinds", "perturb_mean",
+    "perturb_seed", "perturb_from", "perturb_kinds", "perturb_mean", "firmware",
 };
 
 static int check_keys(const struct trace_header *header, char *err, size_t errlen)
@@ -194,6 +197,8 @@ static struct machine_image *image_of_role(struct machine_config *config, const 
         return &config->initrd;
     if (strcmp(role, "bios") == 0)
         return &config->bios;
+    if (strcmp(role, "vgabios") == 0)
+        return &config->vgabios;
     return NULL;
 }
 
@@ -238,6 +243,7 @@ int restored_config_init(struct restored_config *out, struct trace_reader *reade
                                         .rtc_base = header->rtc_base,
                                         .ns_per_insn = header->ns_per_insn,
                                         .boot32 = trace_header_uint(header, "boot32", 0) != 0,
+                                        .firmware = trace_header_uint(header, "firmware", 0) != 0,
                                     }};
     if (check_machine(header, board, err, errlen) != 0 ||
         get_text(header, "cmdline", &out->cmdline, err, errlen) != 0 ||

@@ -3,11 +3,12 @@
  * A machine's configuration as a trace's header says it, in both directions.
  *
  * Header fields: generator, cpu, ns_per_insn, rtc_base; seeds: exactly one. Images by role:
- * "kernel", "initrd", "bios", all embedded. The rest is in "config":
+ * "kernel", "initrd", "bios", "vgabios", all embedded. The rest is in "config":
  *
  *     board           text   name of the machine_board
  *     ram_bytes       uint
  *     boot32          uint   1: bzImage entered by the 32-bit protocol
+ *     firmware        uint   1: the machine starts in its firmware; absent: 0 (see struct machine_config)
  *     cmdline         text, or bytes when it is not plain ASCII; absent: none
  *     initrd_name     the same; only there when the image's name cannot say it (guests can see it)
  *     perturb_seed    uint   timing is perturbed (emu/perturb.h), with
@@ -27,8 +28,8 @@
 #include <emu/machine.h>
 #include <traces/trace.h>
 
-#define MACHINE_HEADER_ITEMS  12
-#define MACHINE_HEADER_IMAGES 3
+#define MACHINE_HEADER_ITEMS  16
+#define MACHINE_HEADER_IMAGES 4
 
 /* A header and what it points to. Points into the machine's configuration. */
 struct machine_header {

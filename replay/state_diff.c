@@ -65,7 +65,7 @@ static uint64_t page_of_b(const struct state_diff *d, uint64_t page)
     if (d->same_layout)
         return page;
     gpa = ram_gpa_of(a, page);
-    return ram_page_of(a, gpa) == page ? ram_page_of(&d->m[1]->ram, gpa) : UINT64_MAX;
+    return ram_home_page(a, gpa) == page ? ram_home_page(&d->m[1]->ram, gpa) : UINT64_MAX;
 }
 
 static const uint8_t *content(const struct machine *m, uint64_t page)
@@ -239,7 +239,7 @@ static uint64_t unpaired(const struct ram *a, const struct ram *b)
     for (uint64_t page = 0; page < a->npages; page++) {
         uint64_t gpa = ram_gpa_of(a, page);
 
-        count += ram_page_of(a, gpa) == page && ram_page_of(b, gpa) == UINT64_MAX;
+        count += ram_home_page(a, gpa) == page && ram_home_page(b, gpa) == UINT64_MAX;
     }
     return count;
 }

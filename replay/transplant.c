@@ -42,7 +42,8 @@ static const char *what_differs(const struct machine_config *a, const struct mac
         return "kernel";
     if (!same_image(&a->initrd, &b->initrd))
         return "initrd";
-    if (!same_image(&a->bios, &b->bios))
+    if (!same_image(&a->bios, &b->bios) || !same_image(&a->vgabios, &b->vgabios) ||
+        a->firmware != b->firmware)
         return "firmware";
     if (a->ram_bytes != b->ram_bytes)
         return "memory size";

@@ -20,7 +20,7 @@
 #define GENERATOR "deja " DEJA_VERSION
 #define MAX_ARGUMENTS 65536u
 #define MAX_BYTES ((size_t)4 << 30)
-#define ROLES 4u
+#define ROLES 5u
 
 static double share_beside(uint64_t part, double all)
 {
@@ -123,7 +123,8 @@ static void images_of(const struct hunt_plan *plan, struct image images[ROLES])
     images[0] = (struct image){"kernel", c->kernel.name, c->kernel.data, c->kernel.len};
     images[1] = (struct image){"initrd", c->initrd.name, c->initrd.data, c->initrd.len};
     images[2] = (struct image){"bios", c->bios.name, c->bios.data, c->bios.len};
-    images[3] = (struct image){"stdin", plan->stdin_path, plan->input, plan->input_len};
+    images[3] = (struct image){"vgabios", c->vgabios.name, c->vgabios.data, c->vgabios.len};
+    images[4] = (struct image){"stdin", plan->stdin_path, plan->input, plan->input_len};
 }
 
 static void print_images(const struct hunt_plan *plan, FILE *out)

@@ -147,6 +147,8 @@ int boot_place(struct machine *m, uint64_t rsdp, char *err, size_t errlen)
 
     if (m->config.bios.data != NULL && check_firmware(&b) != 0)
         return -1;
+    if (m->config.firmware)
+        return 0; /* it places all else */
     if (m->config.kernel.data != NULL)
         return place_kernel(&b);
     if (m->config.bios.data != NULL)

@@ -83,6 +83,15 @@ static void flag_pages(struct machine *m, const struct debug_point *point, bool 
     }
 }
 
+void debugger_window_changed(struct machine *m)
+{
+    const struct debugger *d = m->debugger;
+
+    for (size_t i = 0; i < d->npoints; i++)
+        if (debug_is_physical(d->points[i].kind))
+            flag_pages(m, &d->points[i], true);
+}
+
 /* `point` was added or removed. */
 static void points_changed(struct debugger *d, const struct debug_point *point)
 {

@@ -51,6 +51,8 @@ bool debugger_overlaps(const struct debugger *d, uint64_t linear, unsigned size,
 void debugger_access(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
                      bool write);
 /* Whether a store there is a hit. */
+/* Addresses below 1 MiB lead to other pages now: those that are watched get their flags. */
+void debugger_window_changed(struct machine *m);
 bool debugger_overlaps_physical(const struct debugger *d, uint64_t gpa, size_t size);
 void debugger_physical_store(struct cpu *cpu, uint64_t gpa, size_t size);
 /* `op` NULL: by an entry into a handler, or a load of the processor's own. */

@@ -181,6 +181,8 @@ static void entry_set(struct walk *w, uint8_t *entry, uint64_t gpa, uint64_t old
 
     if (w->peek || (old & bits) == bits)
         return;
+    if (w->cpu->ram->flags[ram_page_of(w->cpu->ram, gpa)] & RAM_ROM)
+        return; /* the store is lost, as any other */
     /* Who watches the entry is to see the instruction's access and nothing behind it. */
     if (unlikely(debugger_overlaps_physical(w->cpu->debugger, gpa, 1)) && w->cpu->op != NULL)
         require_solo(w->cpu);

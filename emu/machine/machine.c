@@ -70,6 +70,8 @@ static int check_config(const struct machine_config *c, char *err, size_t errlen
                  (unsigned long long)(MACHINE_MAX_RAM >> 30));
         return -1;
     }
+    if (c->firmware && c->bios.data == NULL)
+        return fail(err, errlen, "a machine that starts in firmware needs an image of it");
     if (c->ns_per_insn == 0 || c->ns_per_insn > 1000000)
         return fail(err, errlen, "nanoseconds per instruction must be from 1 to 1000000");
     if (c->perturb.mean_icount > PERTURB_MAX_MEAN)
@@ -261,6 +263,16 @@ void machine_set_a20(struct machine *m, bool open)
     m->a20_mask = open;
     for (i = 0; i < m->ncpus; i++)
         mmu_flush(&m->cpus[i]);
+}
+
+void machine_set_window(struct machine *m, unsigned block, enum ram_window what)
+{
+    if (m->ram.window[block] == what)
+        return;
+    ram_set_window(&m->ram, block, what);
+    for (unsigned i = 0; i < m->ncpus; i++)
+        mmu_flush(&m->cpus[i]);
+    debugger_window_changed(m);
 }
 
 void machine_serial_out(struct machine *m, unsigned port, const uint8_t *data, size_t len)

@@ -14,7 +14,8 @@
 
 #include <xxhash.h>
 
-#define MAX_LOW_BYTES (3ULL << 30)
+#define MAX_LOW_BYTES    (3ULL << 30)
+#define ROM_WINDOW_BYTES 0x20000u
 
 int ram_init(struct ram *ram, uint64_t bytes, uint64_t rom_bytes)
 {
@@ -88,7 +89,7 @@ static void touch(struct ram *ram, uint64_t page)
  * holds zeros for ever. */
 static void touch_addressed(struct ram *ram, uint64_t page)
 {
-    if (ram_page_of(ram, ram_gpa_of(ram, page)) == page)
+    if (ram_home_page(ram, ram_gpa_of(ram, page)) == page)
         touch(ram, page);
 }
 
@@ -120,13 +121,11 @@ void ram_load_rom(struct ram *ram, const uint8_t *data, size_t len)
         ram->flags[page] |= RAM_ROM;
 }
 
-void ram_prepare_write(struct ram *ram, uint64_t gpa, size_t len)
+/* Before a store to the page, which is not read-only or is so for the guest alone. */
+static void prepare_page(struct ram *ram, uint64_t page, uint64_t gpa, size_t len)
 {
-    uint64_t page = ram_page_of(ram, gpa);
     uint8_t flags = ram->flags[page];
 
-    if (flags == 0 || (flags & RAM_ROM))
-        return;
     if (flags & (RAM_CODE | RAM_TABLE | RAM_WATCH))
         ram->on_flagged_store(ram->opaque, page, gpa, len);
     ram_page(ram, page);
@@ -135,6 +134,15 @@ void ram_prepare_write(struct ram *ram, uint64_t gpa, size_t len)
         ram->flags[page] &= (uint8_t)~RAM_CLEAN;
         ram->dirty[ram->ndirty++] = (uint32_t)page;
     }
+}
+
+void ram_prepare_write(struct ram *ram, uint64_t gpa, size_t len)
+{
+    uint64_t page = ram_page_of(ram, gpa);
+    uint8_t flags = ram->flags[page];
+
+    if (flags != 0 && !(flags & RAM_ROM))
+        prepare_page(ram, page, gpa, len);
 }
 
 /* Whether [gpa, gpa + len) is RAM throughout. */
@@ -323,6 +331,13 @@ uint64_t ram_gpa_of(const struct ram *ram, uint64_t page)
 /* Code is dropped by lines of this size. */
 #define RESTORE_BYTES 64u
 
+/* The ROM itself is not followed by digests; RAM is, also where the window makes it read-only. */
+static void prepare_restore(struct ram *ram, uint64_t page, uint64_t gpa, size_t len)
+{
+    if (page < ram->bytes >> PAGE_SHIFT)
+        prepare_page(ram, page, gpa, len);
+}
+
 void ram_restore_page(struct ram *ram, uint64_t page, const uint8_t *content)
 {
     static const uint8_t zeros[PAGE_BYTES];
@@ -338,14 +353,70 @@ void ram_restore_page(struct ram *ram, uint64_t page, const uint8_t *content)
         for (at = 0; at < PAGE_BYTES; at += RESTORE_BYTES) {
             if (memcmp(to + at, content + at, RESTORE_BYTES) == 0)
                 continue;
-            ram_prepare_write(ram, gpa + at, RESTORE_BYTES);
+            prepare_restore(ram, page, gpa + at, RESTORE_BYTES);
             memcpy(to + at, content + at, RESTORE_BYTES);
         }
     } else {
-        ram_prepare_write(ram, gpa, PAGE_BYTES);
+        prepare_restore(ram, page, gpa, PAGE_BYTES);
         memcpy(to, content, PAGE_BYTES);
     }
     ram->flags[page] |= saved;
+}
+
+/* --- the window --- */
+
+static enum ram_window window_at(const struct ram *ram, uint64_t gpa)
+{
+    return ram->window[(gpa - RAM_WINDOW_BASE) / RAM_WINDOW_BLOCK_BYTES];
+}
+
+/* The page of the ROM that ends at 1 MiB as it ends at 4 GiB, 128 KiB of it at most. */
+static uint64_t rom_window_page(const struct ram *ram, uint64_t gpa)
+{
+    uint64_t shown = ram->rom_bytes < ROM_WINDOW_BYTES ? ram->rom_bytes : ROM_WINDOW_BYTES;
+
+    if (gpa < RAM_WINDOW_END - shown)
+        return UINT64_MAX;
+    return (ram->bytes + ram->rom_bytes - (RAM_WINDOW_END - gpa)) >> PAGE_SHIFT;
+}
+
+uint64_t ram_window_page(const struct ram *ram, uint64_t gpa)
+{
+    switch (window_at(ram, gpa)) {
+    case RAM_WINDOW_RAM:
+    case RAM_WINDOW_READ_ONLY: return ram_home_page(ram, gpa);
+    case RAM_WINDOW_ROM: return rom_window_page(ram, gpa);
+    default: return UINT64_MAX;
+    }
+}
+
+void ram_set_window(struct ram *ram, unsigned block, enum ram_window what)
+{
+    uint64_t page = (RAM_WINDOW_BASE + (uint64_t)block * RAM_WINDOW_BLOCK_BYTES) >> PAGE_SHIFT;
+    uint64_t end = page + (RAM_WINDOW_BLOCK_BYTES >> PAGE_SHIFT);
+
+    ram->window[block] = what;
+    for (; page < end; page++) {
+        if (what == RAM_WINDOW_READ_ONLY)
+            ram_set_flag(ram, page, RAM_ROM);
+        else
+            ram_clear_flag(ram, page, RAM_ROM);
+    }
+}
+
+void ram_write_home(struct ram *ram, uint64_t gpa, uint8_t byte)
+{
+    uint64_t page = ram_home_page(ram, gpa);
+
+    prepare_page(ram, page, gpa, 1);
+    ram_page(ram, page)[gpa & PAGE_OFFSET_MASK] = byte;
+}
+
+uint8_t ram_rom_byte(const struct ram *ram, uint64_t gpa)
+{
+    uint64_t page = rom_window_page(ram, gpa);
+
+    return page == UINT64_MAX ? 0xff : ram_page(ram, page)[gpa & PAGE_OFFSET_MASK];
 }
 
 /* --- contents that are elsewhere --- */

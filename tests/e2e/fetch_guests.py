@@ -5,8 +5,9 @@
     fetch_guests.py FOLDER
 
 The kernels that linux-image-amd64 and linux-image-cloud-amd64 depend on now, each with its pvpanic
-modules, and a static busybox, from which an initial RAM disk is made. What is there already is kept.
-DEJA_TEST_GUESTS names a folder with boot/, bin/ and lib/ to take instead of fetching.
+modules, a static busybox, from which an initial RAM disk is made, and SeaBIOS. What is there already is
+kept. DEJA_TEST_GUESTS names a folder with boot/, bin/, lib/ and usr/share/seabios/ to take instead of
+fetching.
 """
 import fcntl
 import glob
@@ -20,6 +21,7 @@ import initramfs
 
 FLAVOURS = {"amd64": "linux-image-amd64", "cloud": "linux-image-cloud-amd64"}
 MODULES = ("pvpanic", "pvpanic-mmio")
+FIRMWARE = ("bios-256k.bin", "bios.bin", "vgabios-isavga.bin")
 
 
 class Unavailable(Exception):
@@ -122,6 +124,27 @@ def fetch_busybox(archive, folder):
     place(os.path.join(root, "bin", "busybox"), os.path.join(folder, "busybox"))
 
 
+def take_firmware(root, folder):
+    for name in FIRMWARE:
+        place(os.path.join(root, "usr", "share", "seabios", name), os.path.join(folder, name))
+
+
+def fetch_firmware(folder):
+    given = os.environ.get("DEJA_TEST_GUESTS")
+    if given:
+        take_firmware(given, folder)
+        return
+    root = os.path.join(folder, "unpacked", "seabios")
+    unpack(Archive(folder).download("seabios"), ["./usr/share/seabios/*"], root)
+    take_firmware(root, folder)
+    drop_scratch(folder)
+
+
+def drop_scratch(folder):
+    for scratch in ("unpacked", "packages", "apt"):
+        shutil.rmtree(os.path.join(folder, scratch), ignore_errors=True)
+
+
 def take_given(given, folder):
     for flavour, suffix in (("amd64", "[0-9]-amd64"), ("cloud", "-cloud-amd64")):
         take_kernel(os.path.join(given, "boot", "vmlinuz-*" + suffix), given, flavour, folder)
@@ -137,8 +160,7 @@ def fetch(folder):
     for flavour in FLAVOURS:
         fetch_kernel(archive, flavour, folder)
     fetch_busybox(archive, folder)
-    for scratch in ("unpacked", "packages", "apt"):
-        shutil.rmtree(os.path.join(folder, scratch), ignore_errors=True)
+    drop_scratch(folder)
 
 
 def paths(folder):
@@ -147,6 +169,18 @@ def paths(folder):
     names.update({f"{module}-{flavour}": f"{module}-{flavour}.ko"
                   for module in MODULES for flavour in FLAVOURS})
     return {name: os.path.join(folder, file) for name, file in names.items()}
+
+
+def ensure_firmware(folder):
+    """SeaBIOS's files, by name."""
+    folder = os.path.join(folder, "guests")
+    os.makedirs(folder, exist_ok=True)
+    found = {name: os.path.join(folder, name) for name in FIRMWARE}
+    with open(os.path.join(folder, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not all(os.path.exists(path) for path in found.values()):
+            fetch_firmware(folder)
+    return found
 
 
 def ensure(folder):
@@ -169,7 +203,7 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: fetch_guests.py FOLDER")
     try:
-        for name, path in sorted(ensure(sys.argv[1]).items()):
+        for name, path in sorted({**ensure(sys.argv[1]), **ensure_firmware(sys.argv[1])}.items()):
             print(f"{name}: {path}")
     except (Unavailable, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"the guests cannot be fetched: {error}")

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Walks through the demo's recording, with checkpoints made and kept in various ways.
 
-usage: check_timeline.py DEJA WALK PART
+usage: check_timeline.py DEJA WALK PART [FIRMWARE]
 
 PART  walks    several seeds, and budgets that force most checkpoints out
       index    the same from `deja index`'s file; one that is damaged, cut short, another trace's or
                an older version's is refused or harmless, and a walk comes to the same
+      shadow   through a firmware that opens and closes the RAM behind its ROM
 """
 import os
 import random
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-DEJA, WALK, PART = sys.argv[1:4]
+DEJA, WALK, PART, *FIRMWARE = sys.argv[1:]
 
 
 def run(*command, status=0):
@@ -46,6 +47,16 @@ def walks(folder):
         walk(trace, 20, 100, "--checkpoint-mem", budget)
     for seed in range(1, 4):
         walk(record(folder, "other-timing.deja", 1, "-perturb", f"seed={seed}"), seed, 50)
+
+
+def shadow(folder):
+    trace = os.path.join(folder, "shadow.deja")
+    run(DEJA, "record", "-o", trace, "--seed", "1", "-m", "64M", "-bios", *FIRMWARE)
+    for seed in range(40, 44):
+        walk(trace, seed, 150)
+        walk(trace, seed, 80, "--checkpoint-mem", "1")
+    run(DEJA, "index", trace)
+    walk(trace, 44, 80)
 
 
 def damaged(trace, index, good):
@@ -115,4 +126,4 @@ def index(folder):
 
 
 with tempfile.TemporaryDirectory() as tmp:
-    {"walks": walks, "index": index}[PART](tmp)
+    {"walks": walks, "index": index, "shadow": shadow}[PART](tmp)

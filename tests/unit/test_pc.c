@@ -24,6 +24,8 @@ struct world {
     char debug[16];
     unsigned ndebug;
     uint8_t post;
+    enum ram_window window[RAM_WINDOW_BLOCKS];
+    uint8_t bios[64];
 };
 
 /* --- the stand-in: m is the first member of its world --- */
@@ -127,14 +129,39 @@ bool ram_write(struct ram *ram, uint64_t gpa, const void *data, size_t len)
     return true;
 }
 
+bool ram_read(const struct ram *ram, uint64_t gpa, void *out, size_t len)
+{
+    if (gpa + len > ram->bytes)
+        return false;
+    memcpy(out, ram->host + gpa, len);
+    return true;
+}
+
+void machine_set_window(struct machine *m, unsigned block, enum ram_window what)
+{
+    world_of(m)->window[block] = what;
+}
+
+uint8_t ram_rom_byte(const struct ram *ram, uint64_t gpa)
+{
+    (void)ram;
+    return (uint8_t)(gpa >> 12);
+}
+
+void ram_write_home(struct ram *ram, uint64_t gpa, uint8_t byte)
+{
+    ram->host[gpa] = byte;
+}
+
 static void reset_all(struct world *w)
 {
     for (unsigned i = 0; i < w->m.nparts; i++)
         w->m.parts[i].reset(w->m.parts[i].obj);
-    assert_int_equal(pc_board.place_tables(w->pc, &w->m), ACPI_TABLES_BASE);
+    assert_int_equal(pc_board.place_tables(w->pc, &w->m),
+                     w->m.config.firmware ? 0 : ACPI_TABLES_BASE);
 }
 
-static int setup(void **state)
+static int setup_board(void **state, bool firmware)
 {
     struct world *w = calloc(1, sizeof(*w));
     char err[128] = "";
@@ -147,12 +174,24 @@ static int setup(void **state)
     w->m.ram.bytes = w->m.ram.low_bytes = RAM_BYTES;
     w->m.ram.host = calloc(1, RAM_BYTES);
     assert_non_null(w->m.ram.host);
+    w->m.config.firmware = firmware;
+    w->m.config.bios = (struct machine_image){.name = "bios", .data = w->bios, .len = sizeof(w->bios)};
     w->pc = pc_board.create(&w->m, err, sizeof(err));
     assert_non_null(w->pc);
     w->m.board = w->pc;
     reset_all(w);
     *state = w;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_board(state, false);
+}
+
+static int setup_firmware(void **state)
+{
+    return setup_board(state, true);
 }
 
 static int teardown(void **state)
@@ -398,6 +437,54 @@ static void a_kernel_finds_what_firmware_leaves(void **state)
     assert_int_equal(bus_read(&w->m.memory, 0xb8000, 2), 0x0720);
 }
 
+static uint32_t config(struct world *w, unsigned function, unsigned reg, unsigned size)
+{
+    out(w, 0xcf8, 0x80000000u | (function != 8 ? 1u << 11 | function << 8 : 0) | (reg & 0xfc), 4);
+    return in(w, (uint16_t)(0xcfc + (reg & 3)), size);
+}
+
+/* Nothing is set up for a firmware, and it is told what it needs; other machines have none of that. */
+static void firmware_finds_a_bare_board(void **state)
+{
+    struct world *w = *state;
+    char signature[5] = "";
+
+    assert_int_equal(config(w, 3, 0x40, 4), 1); /* PMBA: nowhere */
+    assert_int_equal(config(w, 0, 0x60, 4), 0x80808080);
+    assert_int_equal(config(w, 3, 0x58, 4), 0x02000000);
+    assert_int_equal(in(w, 0x4d1, 1), 0);
+    assert_int_equal(w->m.ram.host[ACPI_TABLES_BASE], 0);
+    for (unsigned i = 0; i < RAM_WINDOW_BLOCKS; i++)
+        assert_int_equal(w->window[i], RAM_WINDOW_ROM);
+    out(w, 0x510, 0, 2);
+    for (unsigned i = 0; i < 4; i++)
+        signature[i] = (char)in(w, 0x511, 1);
+    assert_string_equal(signature, "QEMU");
+}
+
+static void a_kernel_finds_no_firmware_interface(void **state)
+{
+    struct world *w = *state;
+
+    out(w, 0x510, 0, 2);
+    assert_int_equal(in(w, 0x511, 1), 0xff);
+    for (unsigned i = 0; i < RAM_WINDOW_BLOCKS; i++)
+        assert_int_equal(w->window[i], RAM_WINDOW_RAM);
+}
+
+static void firmware_opens_shadow_ram(void **state)
+{
+    struct world *w = *state;
+
+    config(w, 8, 0x58, 4);
+    out(w, 0xcfd, 0x20, 1); /* PAM0: F0000h, writes alone */
+    assert_int_equal(w->window[12], RAM_WINDOW_BUS);
+    assert_int_equal(bus_read(&w->m.memory, 0xff123, 1), 0xff);
+    bus_write(&w->m.memory, 0xf1000, 0x55, 1);
+    assert_int_equal(w->m.ram.host[0xf1000], 0x55);
+    assert_int_equal(bus_read(&w->m.memory, 0xf1000, 1), 0xf1);
+}
+
 static void reset_brings_back_the_same_state(void **state)
 {
     struct world *w = *state;
@@ -435,6 +522,7 @@ static void too_many_cpus_are_refused_with_a_line(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define F(name) cmocka_unit_test_setup_teardown(name, setup_firmware, teardown)
 
 int main(void)
 {
@@ -450,6 +538,9 @@ int main(void)
         T(a20_follows_the_last_write_and_survives_a_load),
         T(debug_ports_report),
         T(a_kernel_finds_what_firmware_leaves),
+        T(a_kernel_finds_no_firmware_interface),
+        F(firmware_finds_a_bare_board),
+        F(firmware_opens_shadow_ram),
         T(reset_brings_back_the_same_state),
         T(too_many_cpus_are_refused_with_a_line),
     };

@@ -73,7 +73,7 @@ static int setup(void **state)
                                                    .cf9_opaque = &w->piix3,
                                                    .after_remap = after_remap,
                                                    .remap_opaque = w});
-    i440fx_init(&w->host, &w->bus);
+    i440fx_init(&w->host, &w->bus, &(struct i440fx_wiring){.memory = &w->fm.memory});
     piix3_init(&w->piix3, &w->bus,
                &(struct piix3_wiring){.set_irq = irq_recorder_set,
                                       .irq_opaque = &w->isa,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The PC board: a 440FX/PIIX machine as a kernel finds it after firmware.
+ * The PC board: a 440FX/PIIX machine as a kernel finds it after firmware, or, when its configuration says
+ * that it starts in firmware, as that finds it.
  *
  *     struct machine *m = machine_create(&config, &pc_board, err, sizeof(err));
  *     const struct pc *pc = pc_of(m);      // for tools: the screen, whether the guest panicked
@@ -22,6 +23,7 @@
 #include <devices/isa_misc.h>
 #include <devices/lapic.h>
 #include <devices/mc146818.h>
+#include <devices/pc_firmware.h>
 #include <devices/pci.h>
 #include <devices/piix3.h>
 #include <devices/piix4_pm.h>
@@ -64,6 +66,7 @@ struct pc {
     struct isa_misc misc;
     struct pvpanic pvpanic;
     struct vga_text vga;
+    struct pc_firmware firmware; /* used when the machine starts in firmware */
 };
 
 extern const struct machine_board pc_board;

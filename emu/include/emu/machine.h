@@ -57,8 +57,12 @@ struct machine_config {
     struct machine_image kernel;
     struct machine_image initrd;     /* Linux initrd, or Multiboot module list head (see boot.h) */
     struct machine_image bios;       /* flat image mapped below 4 GiB and at the end of 1 MiB */
+    struct machine_image vgabios;    /* option ROM that a firmware is offered for the text screen */
     const char *cmdline;             /* NULL: empty */
     uint32_t boot32;                 /* 1: enter bzImage by the 32-bit protocol */
+    /* 1: the machine starts in `bios`, with a board as firmware wants it: nothing done in advance, shadow RAM
+     * that opens and closes, fw_cfg. 0 with a `bios`: the board of the first version, all shadow RAM open. */
+    uint32_t firmware;
     struct perturb_config perturb;   /* timing that differs from the plain machine's; zero: none */
 };
 
@@ -201,6 +205,9 @@ struct cpu_lines machine_connect_intc(struct machine *m, unsigned n, const struc
                                       void *opaque);
 /* The A20 gate (port 92h, keyboard controller): true lets address bit 20 through. */
 void machine_set_a20(struct machine *m, bool open);
+
+/* From now on block `block` (16 KiB each, from C0000h) of the low ROM area shows this. */
+void machine_set_window(struct machine *m, unsigned block, enum ram_window what);
 
 /* What the guest sends out; to the observer. */
 void machine_serial_out(struct machine *m, unsigned port, const uint8_t *data, size_t len);

@@ -3,7 +3,8 @@
  * Guest RAM: one host mapping, page flags, and the digest that is kept incrementally.
  *
  * Guest-physical layout: RAM from 0 up to `low_bytes` (at most 3 GiB), the rest from 4 GiB on.
- * A0000h..BFFFFh is a hole, where the VGA card answers.
+ * A0000h..BFFFFh is a hole, where the VGA card answers. C0000h..FFFFFh is a window, block by block of 16 KiB:
+ * onto the RAM that belongs there, onto the end of the ROM, or onto the bus (ram_set_window()).
  *
  * Every store into RAM goes either through a TLB entry whose write tag is installed, or through
  * ram_prepare_write(). A page's write tag may be installed only when all its flags are clear; the
@@ -32,12 +33,26 @@ enum ram_page_flag {
     RAM_ABSENT = 128,     /* its content is elsewhere still: no tag may be installed, ram_page() fetches it */
 };
 
+#define RAM_WINDOW_BASE        0xc0000u
+#define RAM_WINDOW_END         0x100000u
+#define RAM_WINDOW_BLOCK_BYTES 0x4000u
+#define RAM_WINDOW_BLOCKS      ((RAM_WINDOW_END - RAM_WINDOW_BASE) / RAM_WINDOW_BLOCK_BYTES)
+
+/* What a block of the window shows. */
+enum ram_window {
+    RAM_WINDOW_RAM = 0,   /* so at first */
+    RAM_WINDOW_READ_ONLY, /* RAM; stores are ignored */
+    RAM_WINDOW_ROM,       /* the ROM, as far as it reaches down from 1 MiB; the bus below that */
+    RAM_WINDOW_BUS,       /* nothing of ours: accesses go to the bus */
+};
+
 struct ram {
     uint8_t *host;           /* the mapping; RAM page n is at host + n * 4096 */
     uint64_t bytes;
     uint64_t low_bytes;      /* RAM below 4 GiB */
     uint64_t rom_bytes;      /* ROM that ends at 4 GiB; its pages follow those of RAM */
     uint64_t npages;         /* of RAM and ROM */
+    enum ram_window window[RAM_WINDOW_BLOCKS];
     uint8_t *flags;          /* enum ram_page_flag, one byte a page */
     uint64_t *page_hash;     /* of the content at the last digest; 0 for a page of zeros */
     uint64_t sum;            /* of page_hash */
@@ -66,8 +81,8 @@ void ram_clear(struct ram *ram); /* all zeros, all pages dirty-consistent */
 /* Sets the ROM's content; `len` bytes, zero-filled in front up to rom_bytes. */
 void ram_load_rom(struct ram *ram, const uint8_t *data, size_t len);
 
-/* RAM page number for a guest-physical address, or UINT64_MAX when it is not RAM. */
-static inline uint64_t ram_page_of(const struct ram *ram, uint64_t gpa)
+/* The page whose own address this is, whatever the window shows; UINT64_MAX: none. */
+static inline uint64_t ram_home_page(const struct ram *ram, uint64_t gpa)
 {
     if (gpa < ram->low_bytes)
         return (gpa >= 0xa0000 && gpa < 0xc0000) ? UINT64_MAX : gpa >> PAGE_SHIFT;
@@ -77,6 +92,26 @@ static inline uint64_t ram_page_of(const struct ram *ram, uint64_t gpa)
         return (ram->bytes + gpa - ((4ULL << 30) - ram->rom_bytes)) >> PAGE_SHIFT;
     return UINT64_MAX;
 }
+
+uint64_t ram_window_page(const struct ram *ram, uint64_t gpa);
+
+/* RAM page number for a guest-physical address, or UINT64_MAX when it is not RAM. */
+static inline uint64_t ram_page_of(const struct ram *ram, uint64_t gpa)
+{
+    if (gpa >= RAM_WINDOW_BASE && gpa < RAM_WINDOW_END)
+        return ram_window_page(ram, gpa);
+    return ram_home_page(ram, gpa);
+}
+
+/*
+ * From now on block `block` of the window shows this. Translations that lead there are the caller's to
+ * drop: devices call machine_set_window().
+ */
+void ram_set_window(struct ram *ram, unsigned block, enum ram_window what);
+/* Stores a byte into the RAM behind the window, whatever shows in front of it. */
+void ram_write_home(struct ram *ram, uint64_t gpa, uint8_t byte);
+/* What of the ROM is at this address of the window; all ones where it does not reach. */
+uint8_t ram_rom_byte(const struct ram *ram, uint64_t gpa);
 
 void ram_fetch_page(const struct ram *ram, uint64_t page);
 
@@ -124,7 +159,7 @@ bool ram_defer_page(struct ram *ram, uint64_t page, uint64_t hash);
 bool ram_page_is_zero(const struct ram *ram, uint64_t page);
 /* As digests hash it. */
 uint64_t ram_content_hash(const uint8_t *content, uint64_t page);
-/* The guest-physical address of a RAM page. */
+/* The guest-physical address of a RAM page, its home: what the window shows there may be another. */
 uint64_t ram_gpa_of(const struct ram *ram, uint64_t page);
 
 /*

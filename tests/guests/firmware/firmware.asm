@@ -2,16 +2,7 @@
 ; A firmware image of 64 KiB, as by -bios: from the reset vector through real mode. Segments and their
 ; wrap, the A20 gate, the interrupt vector table, faults in real mode, big real mode, and the image itself
 ; at both its places (SDM vol. 3, 9.1 and 21).
-    bits 16
-    org 0
-%macro CHECK 3                              ; name, 16-bit register or memory, expected
-    cmp %2, %3
-    je %%ok
-    mov si, %%name
-    jmp failed
-%%name: db %1, 0
-%%ok:
-%endmacro
+%include "firmware.inc"
 
 start:
     cli
@@ -111,10 +102,7 @@ start:
     CHECK "rep-cx", cx, 0
     CHECK "rep-di", di, 0x604
 
-    mov dx, 0x604                           ; power off
-    mov ax, 0x2000
-    out dx, ax
-    hlt
+    jmp power_off
 
 handler:
     mov bx, 0x1234
@@ -130,35 +118,9 @@ protection:
     pop bp
     iret
 
-failed:
-    mov dx, 0x3f8
-    mov al, 'F'
-    out dx, al
-    mov al, 'A'
-    out dx, al
-    mov al, 'I'
-    out dx, al
-    mov al, 'L'
-    out dx, al
-    mov al, ' '
-    out dx, al
-.next:
-    cs lodsb
-    test al, al
-    jz .done
-    out dx, al
-    jmp .next
-.done:
-    mov dx, 0xf4
-    mov al, 1
-    out dx, al
-    hlt
-
     align 8
 gdt: dq 0, 0x00cf93000000ffff
 gdt_pointer: dw 15
     dd 0xf0000 + gdt
 signature: dw 0x4a44
-    times 0xfff0 - ($ - $$) db 0xff
-    jmp near start
-    times 0x10000 - ($ - $$) db 0xff
+FIRMWARE_END
