@@ -246,17 +246,24 @@ bool value_all_ones(const char *text)
     return *text != '\0' && items_among(text, allowed);
 }
 
-bool value_is_pc(const char *text)
+bool value_is_pc(const char *text, bool *hpet)
 {
-    static const char *const allowed[] = {"pc",      "type=pc",  "accel=tcg",  "usb=off",
-                                          "acpi=on", "hpet=off", "vmport=off", NULL};
+    static const char *const allowed[] = {"pc",      "type=pc",  "accel=tcg", "usb=off",    "acpi=on",
+                                          "hpet=on", "hpet=off", "hpet",      "vmport=off", NULL};
+    char item[64];
     static const char versioned[] = "pc-i440fx-";
 
     if (strncmp(text, versioned, sizeof(versioned) - 1) == 0)
         text += strcspn(text, ",") + (strchr(text, ',') != NULL);
     else if (*text == '\0')
         return false;
-    return items_among(text, allowed);
+    if (!items_among(text, allowed))
+        return false;
+    *hpet = false;
+    while (next_item(&text, item, sizeof(item)))
+        if (strncmp(item, "hpet", 4) == 0)
+            *hpet = strcmp(item, "hpet=off") != 0;
+    return true;
 }
 
 bool value_is_present_device(const char *text)

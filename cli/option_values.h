@@ -25,8 +25,8 @@ bool value_serial(const char *text, struct serial_spec *spec);
 bool value_action(const char *text, bool *ignore_panic, bool *no_reboot);
 /* "1", or "1,sockets=1,cores=1" and the like. */
 bool value_all_ones(const char *text);
-/* "pc", "pc-i440fx-...", with properties that say what is so anyway. */
-bool value_is_pc(const char *text);
+/* "pc", "pc-i440fx-...", with properties that say what is so anyway, or whether there is a HPET. */
+bool value_is_pc(const char *text, bool *hpet);
 /* A device that every machine has, at the place where it is. */
 bool value_is_present_device(const char *text);
 

@@ -206,9 +206,12 @@ static int set_smp(struct parser *p, const char *value)
 
 static int set_machine(struct parser *p, const char *value)
 {
-    (void)p;
-    if (value_is_pc(value))
+    bool hpet;
+
+    if (value_is_pc(value, &hpet)) {
+        p->o->config.hpet = hpet;
         return 0;
+    }
     cli_error("-machine %s: there is one machine, 'pc' (440FX and PIIX), and one way to run it, "
               "accel=tcg",
               value);
@@ -235,12 +238,15 @@ static int set_cpu(struct parser *p, const char *value)
 
 static int set_device(struct parser *p, const char *value)
 {
-    (void)p;
+    if (strcmp(value, "ps2-mouse") == 0) {
+        p->o->config.mouse = 1;
+        return 0;
+    }
     if (value_is_present_device(value))
         return 0;
     cli_error(
-        "-device %s: not in this version; always there are isa-debug-exit,iobase=0xf4,iosize=4 "
-        "and pvpanic",
+        "-device %s: not in this version; there is ps2-mouse, and always isa-debug-exit,iobase=0xf4,"
+        "iosize=4 and pvpanic",
         value);
     return EXIT_USAGE;
 }
@@ -365,9 +371,9 @@ static const struct option options[] = {
     {"action", "WHAT", set_action, MANY,
      "panic=shutdown|none, reboot=reset|shutdown: what ends the run"},
     {"smp", "1", set_smp, 0, "one CPU"},
-    {"machine", "pc", set_machine, 0, "the PC with 440FX and PIIX"},
+    {"machine", "pc[,hpet=on]", set_machine, 0, "the PC with 440FX and PIIX; with a HPET"},
     {"cpu", "x86-64-v2", set_cpu, 0, "the CPU model"},
-    {"device", "DEVICE", set_device, MANY, "isa-debug-exit, pvpanic: always there"},
+    {"device", "DEVICE", set_device, MANY, "ps2-mouse; isa-debug-exit, pvpanic: always there"},
     {"gdb", "WHERE", set_gdb, LIVE_ONLY, "serve gdb: tcp:[HOST:]PORT, unix:PATH or stdio"},
     {"s", NULL, set_gdb_default, LIVE_ONLY, "the same as -gdb " OPTIONS_GDB_DEFAULT},
     {"S", NULL, set_stopped, LIVE_ONLY, "wait for gdb before the first instruction"},

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <devices/acpi_tables.h>
+
 extern const uint8_t dsdt_aml[];
 extern const size_t dsdt_aml_len;
 
@@ -32,7 +34,7 @@ struct acpi_fixups {
 };
 
 /* acpi_tables_build(), telling what depends on `base`. */
-size_t acpi_tables_build_movable(unsigned ncpus, uint32_t base, uint8_t *out, size_t cap,
-                                 struct acpi_fixups *fixups);
+size_t acpi_tables_build_movable(const struct acpi_machine *machine, uint32_t base, uint8_t *out,
+                                 size_t cap, struct acpi_fixups *fixups);
 
 #endif

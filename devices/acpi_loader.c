@@ -89,10 +89,10 @@ static void add_sum(struct acpi_loader_files *files, const struct acpi_sum *sum)
     put_u32(put_u32(put_u32(at, sum_at), begin), sum->len);
 }
 
-void acpi_loader_build(struct acpi_loader_files *files, unsigned ncpus)
+void acpi_loader_build(struct acpi_loader_files *files, const struct acpi_machine *machine)
 {
     struct acpi_fixups fixups = {.npointers = 0};
-    size_t len = acpi_tables_build_movable(ncpus, 0u - TABLES_AT, files->blob, sizeof(files->blob),
+    size_t len = acpi_tables_build_movable(machine, 0u - TABLES_AT, files->blob, sizeof(files->blob),
                                            &fixups);
 
     assert(len > TABLES_AT);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ACPI tables of the PC board (ACPI 6.4, chapter 5): a FADT of revision 3, which has every field
- * that this hardware needs, and no table that would describe something that is not there (no HPET,
- * MCFG, SRAT, WAET).
+ * that this hardware needs, and no table that would describe something that is not there (no MCFG,
+ * SRAT, WAET; the HPET's, IA-PC HPET 1.0a, 3.2.4, only when the machine has one).
  *
  * They are laid out in one run, each at a multiple of 16 (FACS: 64), checksummed last.
  */
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <devices/apic_bus.h>
+#include <devices/hpet.h>
 #include <devices/ioapic.h>
 #include <devices/lapic.h>
 #include <devices/piix4_pm.h>
@@ -299,14 +300,46 @@ static size_t put_madt(struct blob *b, unsigned ncpus)
     return at;
 }
 
+static size_t put_hpet(struct blob *b)
+{
+    size_t at = begin_table(b, "HPET", 1);
+
+    put_le(b, 4, HPET_ID);
+    put_le(b, 4, 64u << 8); /* system memory, 64 bits */
+    put_le(b, 8, HPET_BASE);
+    put_le(b, 1, 0);    /* its number */
+    put_le(b, 2, 0x80); /* the least period, in counts, that loses no interrupt */
+    put_le(b, 1, 0);    /* no page protection */
+    end_table(b, at);
+    return at;
+}
+
+/* iasl's code for Scope (\_SB.PCI0.ISA) { Device (MOU) { Name (_HID, EisaId ("PNP0F13"))
+ * Name (_CRS, ResourceTemplate () { IRQNoFlags () { 12 } }) } } */
+static const char mouse_aml[] = "\x10\x2f\\/\3_SB_PCI0ISA_"
+                                "[\x82\x1dMOU_"
+                                "\x08_HID\x0c\x41\xd0\x0f\x13"
+                                "\x08_CRS\x11\x08\x0a\x05\x22\0\x10\x79\0";
+
+static size_t put_mouse(struct blob *b)
+{
+    size_t at = begin_table(b, "SSDT", 2);
+
+    put(b, mouse_aml, sizeof(mouse_aml) - 1);
+    end_table(b, at);
+    return at;
+}
+
+#define MAX_ROOTED 4u
+
 /* RSDT (entries of 4 bytes) or XSDT (of 8). */
-static size_t put_root(struct blob *b, const char *signature, unsigned entry_bytes, size_t fadt,
-                       size_t madt)
+static size_t put_root(struct blob *b, const char *signature, unsigned entry_bytes,
+                       const size_t *tables, unsigned n)
 {
     size_t at = begin_table(b, signature, 1);
 
-    put_address(b, entry_bytes, fadt);
-    put_address(b, entry_bytes, madt);
+    for (unsigned i = 0; i < n; i++)
+        put_address(b, entry_bytes, tables[i]);
     end_table(b, at);
     return at;
 }
@@ -325,30 +358,34 @@ static void set_rsdp(struct blob *b, size_t rsdt, size_t xsdt)
     set_checksum(b, 0, RSDP_BYTES, 32);
 }
 
-size_t acpi_tables_build(unsigned ncpus, uint32_t base, uint8_t *out, size_t cap)
+size_t acpi_tables_build(const struct acpi_machine *machine, uint32_t base, uint8_t *out, size_t cap)
 {
-    return acpi_tables_build_movable(ncpus, base, out, cap, NULL);
+    return acpi_tables_build_movable(machine, base, out, cap, NULL);
 }
 
-size_t acpi_tables_build_movable(unsigned ncpus, uint32_t base, uint8_t *out, size_t cap,
-                                 struct acpi_fixups *fixups)
+size_t acpi_tables_build_movable(const struct acpi_machine *machine, uint32_t base, uint8_t *out,
+                                 size_t cap, struct acpi_fixups *fixups)
 {
     struct blob b = {.bytes = out, .cap = cap, .base = base, .fixups = fixups};
+    size_t tables[MAX_ROOTED];
+    unsigned ntables = 0;
     size_t facs;
     size_t dsdt;
-    size_t fadt;
-    size_t madt;
     size_t rsdt;
     size_t xsdt;
 
-    assert(base % 64 == 0 && ncpus >= 1 && ncpus <= APIC_BUS_MAX_CPUS);
+    assert(base % 64 == 0 && machine->ncpus >= 1 && machine->ncpus <= APIC_BUS_MAX_CPUS);
     put_zeros(&b, RSDP_BYTES);
     facs = put_facs(&b);
     dsdt = put_dsdt(&b);
-    fadt = put_fadt(&b, facs, dsdt);
-    madt = put_madt(&b, ncpus);
-    rsdt = put_root(&b, "RSDT", 4, fadt, madt);
-    xsdt = put_root(&b, "XSDT", 8, fadt, madt);
+    tables[ntables++] = put_fadt(&b, facs, dsdt);
+    tables[ntables++] = put_madt(&b, machine->ncpus);
+    if (machine->hpet)
+        tables[ntables++] = put_hpet(&b);
+    if (machine->mouse)
+        tables[ntables++] = put_mouse(&b);
+    rsdt = put_root(&b, "RSDT", 4, tables, ntables);
+    xsdt = put_root(&b, "XSDT", 8, tables, ntables);
     set_rsdp(&b, rsdt, xsdt);
     return b.full ? 0 : b.len;
 }

@@ -4,7 +4,8 @@
  *
  *   ISA interrupt n -> 8259A pin n and I/O APIC pin n, but 0 -> I/O APIC pin 2 and 2 -> neither
  * (the cascade). The 8259A's INT -> LINT0 of every local APIC. PIRQA..D -> PIIX3 routes -> ISA
- * interrupts. The PM function's SCI -> ISA interrupt 9. An interrupt is high while any of its
+ * interrupts. A HPET's timers -> I/O APIC pins 20 to 23, or ISA interrupts 0 and 8, which are then its
+ * alone. The PM function's SCI -> ISA interrupt 9. An interrupt is high while any of its
  * sources holds it.
  *
  * The order in pc_create is the order of reset and of saved state: interrupt controllers first, so
@@ -32,6 +33,7 @@
 #define IRQ_RTC          8u
 #define IRQ_MOUSE        12u
 #define IOAPIC_TIMER_PIN 2u
+#define HPET_LEGACY_IRQS (1u << IRQ_TIMER | 1u << IRQ_RTC)
 
 #define PM_DEVACTB      0x58u
 #define DEVACTB_APMC_EN 0x02000000u
@@ -55,7 +57,24 @@ static unsigned irq_levels(const struct pc *pc)
 
     for (unsigned i = 0; i < PC_IRQ_SOURCES; i++)
         levels |= pc->irq_levels[i];
-    return levels;
+    if (pc->hpet.isa_legacy)
+        levels &= ~HPET_LEGACY_IRQS;
+    return levels | pc->hpet.isa_lines;
+}
+
+/* The lines were `before`; tells the controllers what has changed. */
+static void drive_changed(struct pc *pc, unsigned before)
+{
+    unsigned now = irq_levels(pc);
+    unsigned changed = (before ^ now) & ~(1u << IRQ_CASCADE);
+
+    for (; changed != 0; changed &= changed - 1) {
+        unsigned irq = (unsigned)__builtin_ctz(changed);
+        bool level = now >> irq & 1;
+
+        i8259_set_pin(&pc->pic, irq, level);
+        ioapic_set_pin(&pc->ioapic, irq == IRQ_TIMER ? IOAPIC_TIMER_PIN : irq, level);
+    }
 }
 
 static void drive_irq(struct pc *pc, enum pc_irq_source source, unsigned irq, bool level)
@@ -65,10 +84,24 @@ static void drive_irq(struct pc *pc, enum pc_irq_source source, unsigned irq, bo
     unsigned bit = 1u << irq;
 
     *mine = (uint16_t)(level ? *mine | bit : *mine & ~bit);
-    if (irq_levels(pc) == before || irq == IRQ_CASCADE)
-        return;
-    i8259_set_pin(&pc->pic, irq, level);
-    ioapic_set_pin(&pc->ioapic, irq == IRQ_TIMER ? IOAPIC_TIMER_PIN : irq, level);
+    drive_changed(pc, before);
+}
+
+static void set_hpet_irqs(void *opaque, uint16_t lines, bool legacy)
+{
+    struct pc *pc = opaque;
+    unsigned before = irq_levels(pc);
+
+    pc->hpet.isa_lines = lines;
+    pc->hpet.isa_legacy = legacy;
+    drive_changed(pc, before);
+}
+
+static void set_hpet_gsi(void *opaque, unsigned pin, bool level)
+{
+    struct pc *pc = opaque;
+
+    ioapic_set_pin(&pc->ioapic, pin, level);
 }
 
 static void set_isa_irq(void *opaque, unsigned irq, bool level)
@@ -369,6 +402,8 @@ static void add_isa_devices(struct pc *pc)
                              .ports = &m->ports,
                              .irq1 = isa_irq(pc, IRQ_KEYBOARD),
                              .irq12 = isa_irq(pc, IRQ_MOUSE),
+                             .aux = m->config.mouse ? ps2_mouse_aux(&pc->mouse)
+                                                    : (struct i8042_aux){.write = NULL},
                              .set_a20 = set_a20,
                              .reset = request_reset,
                              .opaque = pc,
@@ -391,6 +426,28 @@ static void add_isa_devices(struct pc *pc)
     machine_add_part(m, &vga_text_desc, &pc->vga, vga_text_reset);
 }
 
+/* Parts that the configuration asks for; behind all others, which keep their places in digests. */
+static void add_optional_devices(struct pc *pc)
+{
+    struct machine *m = pc->machine;
+
+    if (m->config.hpet) {
+        hpet_init(&pc->hpet, &(struct hpet_wiring){.clock = &m->clock,
+                                                   .memory = &m->memory,
+                                                   .set_gsi = set_hpet_gsi,
+                                                   .set_isa = set_hpet_irqs,
+                                                   .opaque = pc});
+        machine_add_part(m, &hpet_desc, &pc->hpet, hpet_reset);
+    }
+    if (m->config.mouse) {
+        ps2_mouse_init(&pc->mouse, &pc->kbc);
+        machine_add_part(m, &ps2_mouse_desc, &pc->mouse, ps2_mouse_reset);
+        input_door_add(&m->door, &(struct input_sink){.kind = INPUT_POINTER,
+                                                      .deliver = ps2_mouse_deliver,
+                                                      .opaque = &pc->mouse});
+    }
+}
+
 static void add_firmware_interface(struct pc *pc)
 {
     pc_firmware_init(&pc->firmware, pc->machine);
@@ -411,6 +468,8 @@ static void pc_reset(void *obj)
 
     for (unsigned i = 0; i < PC_IRQ_SOURCES; i++)
         pc->irq_levels[i] = 0;
+    pc->hpet.isa_lines = 0; /* or they would stand in the way until its turn comes */
+    pc->hpet.isa_legacy = false;
     set_a20(pc, true);
 }
 
@@ -443,6 +502,7 @@ static void *pc_create(struct machine *m, char *err, size_t errlen)
     add_timers(pc);
     add_serial_ports(pc);
     add_isa_devices(pc);
+    add_optional_devices(pc);
     if (m->config.firmware)
         add_firmware_interface(pc);
     add_sinks(pc);
@@ -467,7 +527,9 @@ static uint64_t pc_place_tables(void *board, struct machine *m)
 {
     struct pc *pc = board;
     uint8_t tables[ACPI_TABLES_MAX_BYTES];
-    size_t len = acpi_tables_build(m->ncpus, ACPI_TABLES_BASE, tables, sizeof(tables));
+    const struct acpi_machine acpi = {
+        .ncpus = m->ncpus, .hpet = m->config.hpet != 0, .mouse = m->config.mouse != 0};
+    size_t len = acpi_tables_build(&acpi, ACPI_TABLES_BASE, tables, sizeof(tables));
 
     if (m->config.firmware)
         return 0;

@@ -79,9 +79,11 @@ static void add_files(struct pc_firmware *pf, const struct machine *m)
         fw_cfg_add_file(&pf->fw_cfg, VGA_ROM_FILE, vga->data, vga->len);
 }
 
-static void add_acpi(struct pc_firmware *pf, unsigned ncpus)
+static void add_acpi(struct pc_firmware *pf, const struct machine *m)
 {
-    acpi_loader_build(&pf->acpi, ncpus);
+    acpi_loader_build(&pf->acpi, &(struct acpi_machine){.ncpus = m->ncpus,
+                                                        .hpet = m->config.hpet != 0,
+                                                        .mouse = m->config.mouse != 0});
     fw_cfg_add_file(&pf->fw_cfg, ACPI_LOADER_RSDP_FILE, pf->acpi.blob, ACPI_LOADER_RSDP_BYTES);
     fw_cfg_add_file(&pf->fw_cfg, ACPI_LOADER_TABLES_FILE, pf->acpi.tables, pf->acpi.tables_len);
     fw_cfg_add_file(&pf->fw_cfg, ACPI_LOADER_SCRIPT_FILE, pf->acpi.script, pf->acpi.script_len);
@@ -95,5 +97,5 @@ void pc_firmware_init(struct pc_firmware *pf, struct machine *m)
                                                      .opaque = m});
     add_numbers(pf, m);
     add_files(pf, m);
-    add_acpi(pf, m->ncpus);
+    add_acpi(pf, m);
 }

@@ -125,7 +125,8 @@ static enum config_effect effect_of(const char *key)
 {
     static const char *const remarks[] = {"format", "generator", "digest_interval", NULL};
     static const char *const machine[] = {"cpu",          "board",      "ram_bytes", "boot32",
-                                          "image kernel", "image bios", "image vgabios", "firmware", NULL};
+                                          "image kernel", "image bios", "image vgabios", "firmware",
+                                          "hpet",         "mouse",      NULL};
 
     if (is_one_of(key, remarks) || strncmp(key, "name of image ", 14) == 0)
         return CONFIG_REMARK;

@@ -91,8 +91,13 @@ void machine_header_init(struct machine_header *h, const struct machine *m,
     add_text(h, "board", m->board_type->name);
     add_uint(h, "ram_bytes", config->ram_bytes);
     add_uint(h, "boot32", config->boot32);
-    if (config->firmware) /* older versions can read the traces of other machines */
+    /* Only what is there: older versions can read the traces of other machines. */
+    if (config->firmware)
         add_uint(h, "firmware", config->firmware);
+    if (config->hpet)
+        add_uint(h, "hpet", config->hpet);
+    if (config->mouse)
+        add_uint(h, "mouse", config->mouse);
     if (config->cmdline != NULL)
         add_text(h, "cmdline", config->cmdline);
     if (config->initrd.data != NULL && !is_ascii(image_name(&config->initrd)))
@@ -110,6 +115,7 @@ void machine_header_init(struct machine_header *h, const struct machine *m,
 static const char *const known_keys[] = {
     "board", "ram_bytes", "boot32", "cmdline", "initrd_name", "digest_interval",
     "perturb_seed", "perturb_from", "perturb_kinds", "perturb_mean", "firmware",
+    "hpet", "mouse",
 };
 
 static int check_keys(const struct trace_header *header, char *err, size_t errlen)
@@ -244,6 +250,8 @@ int restored_config_init(struct restored_config *out, struct trace_reader *reade
                                         .ns_per_insn = header->ns_per_insn,
                                         .boot32 = trace_header_uint(header, "boot32", 0) != 0,
                                         .firmware = trace_header_uint(header, "firmware", 0) != 0,
+                                        .hpet = trace_header_uint(header, "hpet", 0) != 0,
+                                        .mouse = trace_header_uint(header, "mouse", 0) != 0,
                                     }};
     if (check_machine(header, board, err, errlen) != 0 ||
         get_text(header, "cmdline", &out->cmdline, err, errlen) != 0 ||

@@ -9,6 +9,8 @@
  *     ram_bytes       uint
  *     boot32          uint   1: bzImage entered by the 32-bit protocol
  *     firmware        uint   1: the machine starts in its firmware; absent: 0 (see struct machine_config)
+ *     hpet            uint   1: it has a high precision event timer; absent: 0
+ *     mouse           uint   1: it has a PS/2 mouse; absent: 0
  *     cmdline         text, or bytes when it is not plain ASCII; absent: none
  *     initrd_name     the same; only there when the image's name cannot say it (guests can see it)
  *     perturb_seed    uint   timing is perturbed (emu/perturb.h), with

@@ -45,6 +45,8 @@ static const char *what_differs(const struct machine_config *a, const struct mac
     if (!same_image(&a->bios, &b->bios) || !same_image(&a->vgabios, &b->vgabios) ||
         a->firmware != b->firmware)
         return "firmware";
+    if (a->hpet != b->hpet || a->mouse != b->mouse)
+        return "list of devices";
     if (a->ram_bytes != b->ram_bytes)
         return "memory size";
     if (a->ns_per_insn != b->ns_per_insn)

@@ -60,6 +60,19 @@ class Boot(Case):
         guest.expect(b"guest: up")
 
 
+    def test_optional_devices(self):
+        trace = self.path("t.deja")
+        guest = self.live("record", "-o", trace, *linux("cloud"), "-machine", "pc,hpet=on", "-device", "ps2-mouse",
+                          terminal=True)
+        guest.expect(PROMPT)
+        log = guest.command("dmesg")
+        self.assertRegex(log, r"hpet0: at MMIO 0xfed00000, IRQs 2, 8, 0")
+        self.assertRegex(log, r"serio: i8042 AUX port at 0x60,0x64 irq 12")
+        guest.send(b"poweroff -f\n")
+        self.assertEqual(guest.finish(), (0, ""))
+        self.assertExactReplay(trace, guest.output)
+
+
 class Replay(Case):
     def test_typed_session(self):
         trace = self.path("t.deja")

@@ -10,6 +10,8 @@
 #define RSDP_AT   0xf5a00u
 #define TABLES_AT 0x3fe0000u
 
+static const struct acpi_machine machine = {.ncpus = 2, .hpet = true, .mouse = true};
+
 struct file {
     const char *name;
     uint8_t bytes[ACPI_TABLES_MAX_BYTES];
@@ -98,7 +100,7 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof(*w));
 
     assert_non_null(w);
-    acpi_loader_build(&w->files, 2);
+    acpi_loader_build(&w->files, &machine);
     w->rsdp.name = ACPI_LOADER_RSDP_FILE;
     w->rsdp.len = ACPI_LOADER_RSDP_BYTES;
     memcpy(w->rsdp.bytes, w->files.blob, w->rsdp.len);
@@ -132,7 +134,7 @@ static void placed_tables_are_those_built_there(void **state)
 {
     struct world *w = *state;
     uint8_t direct[ACPI_TABLES_MAX_BYTES];
-    size_t len = acpi_tables_build(2, TABLES_AT - 64, direct, sizeof(direct));
+    size_t len = acpi_tables_build(&machine, TABLES_AT - 64, direct, sizeof(direct));
 
     assert_int_equal(len, w->tables.len + 64);
     assert_memory_equal(w->tables.bytes, direct + 64, w->tables.len);

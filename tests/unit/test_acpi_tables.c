@@ -23,7 +23,19 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof(*w));
 
     assert_non_null(w);
-    w->len = acpi_tables_build(2, ACPI_TABLES_BASE, w->blob, sizeof(w->blob));
+    w->len = acpi_tables_build(&(struct acpi_machine){.ncpus = 2}, ACPI_TABLES_BASE, w->blob, sizeof(w->blob));
+    assert_true(w->len > 0);
+    *state = w;
+    return 0;
+}
+
+static int setup_all(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+
+    assert_non_null(w);
+    w->len = acpi_tables_build(&(struct acpi_machine){.ncpus = 1, .hpet = true, .mouse = true},
+                               ACPI_TABLES_BASE, w->blob, sizeof(w->blob));
     assert_true(w->len > 0);
     *state = w;
     return 0;
@@ -195,12 +207,24 @@ static void the_tables_follow_the_number_of_cpus_and_the_base(void **state)
     uint8_t *other = malloc(ACPI_TABLES_MAX_BYTES);
 
     assert_non_null(other);
-    assert_int_equal(acpi_tables_build(2, ACPI_TABLES_BASE, other, ACPI_TABLES_MAX_BYTES), w->len);
+    assert_int_equal(acpi_tables_build(&(struct acpi_machine){.ncpus = 2}, ACPI_TABLES_BASE, other, ACPI_TABLES_MAX_BYTES), w->len);
     assert_memory_equal(other, w->blob, w->len);
-    assert_true(acpi_tables_build(64, ACPI_TABLES_BASE, other, ACPI_TABLES_MAX_BYTES) > w->len);
-    assert_int_equal(acpi_tables_build(2, 0x7fe0000, other, ACPI_TABLES_MAX_BYTES), w->len);
+    assert_true(acpi_tables_build(&(struct acpi_machine){.ncpus = 64}, ACPI_TABLES_BASE, other, ACPI_TABLES_MAX_BYTES) > w->len);
+    assert_int_equal(acpi_tables_build(&(struct acpi_machine){.ncpus = 2}, 0x7fe0000, other, ACPI_TABLES_MAX_BYTES), w->len);
     assert_int_equal(get(other + 24, 8) - 0x7fe0000, get(w->blob + 24, 8) - ACPI_TABLES_BASE);
     free(other);
+}
+
+static void hpet_and_mouse_have_tables_where_there_are_these(void **state)
+{
+    struct world *w = *state;
+    const uint8_t *hpet = from_xsdt(w, "HPET");
+
+    assert_int_equal(get(hpet + 4, 4), 56);
+    assert_int_equal(get(hpet + 36, 4), 0x8086a201);
+    assert_int_equal(get(hpet + 44, 8), 0xfed00000);
+    assert_int_equal(get(table(w, get(w->blob + 16, 4), "RSDT") + 4, 4), 36 + 4 * 4);
+    from_xsdt(w, "SSDT");
 }
 
 static void too_little_room_gives_zero(void **state)
@@ -211,7 +235,7 @@ static void too_little_room_gives_zero(void **state)
         uint8_t *out = malloc(cap + 1); /* the sanitizer guards its end */
 
         assert_non_null(out);
-        assert_int_equal(acpi_tables_build(2, ACPI_TABLES_BASE, out, cap), 0);
+        assert_int_equal(acpi_tables_build(&(struct acpi_machine){.ncpus = 2}, ACPI_TABLES_BASE, out, cap), 0);
         free(out);
     }
 }
@@ -277,6 +301,24 @@ static void iasl_disassembles_every_table(void **state)
     assert_int_equal(system(command), 0);
 }
 
+static void iasl_disassembles_the_other_tables(void **state)
+{
+    struct world *w = *state;
+    char dir[] = "acpi-XXXXXX";
+    char command[64];
+
+    if (system("iasl -v > /dev/null 2>&1") != 0) {
+        print_message("skipped: no iasl (acpica-tools)\n");
+        skip();
+    }
+    assert_non_null(mkdtemp(dir));
+    disassemble(dir, "hpet", from_xsdt(w, "HPET"), "00000000FED00000");
+    disassemble(dir, "ssdt", from_xsdt(w, "SSDT"), "PNP0F13");
+    snprintf(command, sizeof(command), "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+#define A(name) cmocka_unit_test_setup_teardown(name, setup_all, teardown)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -290,6 +332,8 @@ int main(void)
         T(the_tables_follow_the_number_of_cpus_and_the_base),
         T(too_little_room_gives_zero),
         T(iasl_disassembles_every_table),
+        A(hpet_and_mouse_have_tables_where_there_are_these),
+        A(iasl_disassembles_the_other_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

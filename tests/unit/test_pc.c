@@ -161,7 +161,7 @@ static void reset_all(struct world *w)
                      w->m.config.firmware ? 0 : ACPI_TABLES_BASE);
 }
 
-static int setup_board(void **state, bool firmware)
+static int setup_board(void **state, bool firmware, bool optional)
 {
     struct world *w = calloc(1, sizeof(*w));
     char err[128] = "";
@@ -175,6 +175,8 @@ static int setup_board(void **state, bool firmware)
     w->m.ram.host = calloc(1, RAM_BYTES);
     assert_non_null(w->m.ram.host);
     w->m.config.firmware = firmware;
+    w->m.config.hpet = optional;
+    w->m.config.mouse = optional;
     w->m.config.bios = (struct machine_image){.name = "bios", .data = w->bios, .len = sizeof(w->bios)};
     w->pc = pc_board.create(&w->m, err, sizeof(err));
     assert_non_null(w->pc);
@@ -186,12 +188,17 @@ static int setup_board(void **state, bool firmware)
 
 static int setup(void **state)
 {
-    return setup_board(state, false);
+    return setup_board(state, false, false);
 }
 
 static int setup_firmware(void **state)
 {
-    return setup_board(state, true);
+    return setup_board(state, true, false);
+}
+
+static int setup_optional(void **state)
+{
+    return setup_board(state, false, true);
 }
 
 static int teardown(void **state)
@@ -485,6 +492,93 @@ static void firmware_opens_shadow_ram(void **state)
     assert_int_equal(bus_read(&w->m.memory, 0xf1000, 1), 0xf1);
 }
 
+static void hpet_write(struct world *w, unsigned reg, uint64_t value)
+{
+    bus_write(&w->m.memory, 0xfed00000 + reg, value, 8);
+}
+
+static void a_hpet_takes_the_place_of_the_timer(void **state)
+{
+    struct world *w = *state;
+
+    program_pic(w, 1);
+    out(w, 0x43, 0x34, 1); /* the 8254 goes on at 1000 Hz */
+    out(w, 0x40, 0xa9, 1);
+    out(w, 0x40, 0x04, 1);
+    hpet_write(w, 0x100, 0x4);    /* timer 0: an edge */
+    hpet_write(w, 0x108, 400000); /* at 4 ms */
+    hpet_write(w, 0x010, 3);
+    advance(w, 3900 * USEC_NS);
+    assert_false(w->intr);
+    advance(w, 200 * USEC_NS);
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x20);
+    out(w, 0x20, 0x20, 1);
+    advance(w, 10 * MSEC_NS);
+    assert_false(w->intr);
+    hpet_write(w, 0x010, 0); /* and gives it back */
+    advance(w, 2 * MSEC_NS);
+    assert_true(w->intr);
+}
+
+static void hpet_timers_reach_the_ioapic(void **state)
+{
+    struct world *w = *state;
+
+    route(w, 21, 0x35);
+    hpet_write(w, 0x140, 21 << 9 | 0x4);
+    hpet_write(w, 0x148, 1000);
+    hpet_write(w, 0x010, 1);
+    advance(w, 20 * USEC_NS);
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x35);
+}
+
+static void a_mouse_moves_at_interrupt_12(void **state)
+{
+    static const uint8_t right_3[16] = {3};
+    struct world *w = *state;
+    const struct input_sink *sink = input_door_find(&w->m.door, INPUT_POINTER, 0);
+
+    assert_non_null(sink);
+    route(w, 12, 0x3c);
+    out(w, 0x64, 0x60, 1);
+    out(w, 0x60, 0x47, 1);
+    out(w, 0x64, 0xd4, 1);
+    out(w, 0x60, 0xf4, 1);
+    advance(w, 5 * MSEC_NS);
+    assert_int_equal(in(w, 0x60, 1), 0xfa);
+    assert_int_equal(ack(w).vector, 0x3c);
+    bus_write(&w->m.memory, 0xfee000b0, 0, 4);
+    sink->deliver(sink->opaque, right_3, sizeof(right_3));
+    advance(w, 5 * MSEC_NS);
+    assert_int_equal(ack(w).vector, 0x3c);
+    assert_int_equal(in(w, 0x60, 1), 0x08);
+    advance(w, 5 * MSEC_NS);
+    assert_int_equal(in(w, 0x60, 1), 3);
+}
+
+static void reset_takes_a_hpet_out_of_the_way(void **state)
+{
+    struct world *w = *state;
+    uint64_t before[MACHINE_MAX_PARTS];
+
+    for (unsigned i = 0; i < w->m.nparts; i++)
+        before[i] = state_digest(w->m.parts[i].desc, w->m.parts[i].obj);
+    hpet_write(w, 0x100, 0x4);
+    hpet_write(w, 0x108, 1);
+    hpet_write(w, 0x140, 21 << 9 | 0x4);
+    hpet_write(w, 0x148, 1);
+    hpet_write(w, 0x010, 3);
+    advance(w, 10 * USEC_NS);
+    reset_all(w);
+    for (unsigned i = 0; i < w->m.nparts; i++) {
+        if (w->m.parts[i].desc == &i8259_desc || w->m.parts[i].desc == &ioapic_desc ||
+            w->m.parts[i].desc == &pc_desc)
+            assert_true(state_digest(w->m.parts[i].desc, w->m.parts[i].obj) == before[i]);
+    }
+}
+
 static void reset_brings_back_the_same_state(void **state)
 {
     struct world *w = *state;
@@ -522,6 +616,7 @@ static void too_many_cpus_are_refused_with_a_line(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define O(name) cmocka_unit_test_setup_teardown(name, setup_optional, teardown)
 #define F(name) cmocka_unit_test_setup_teardown(name, setup_firmware, teardown)
 
 int main(void)
@@ -541,6 +636,10 @@ int main(void)
         T(a_kernel_finds_no_firmware_interface),
         F(firmware_finds_a_bare_board),
         F(firmware_opens_shadow_ram),
+        O(a_hpet_takes_the_place_of_the_timer),
+        O(hpet_timers_reach_the_ioapic),
+        O(a_mouse_moves_at_interrupt_12),
+        O(reset_takes_a_hpet_out_of_the_way),
         T(reset_brings_back_the_same_state),
         T(too_many_cpus_are_refused_with_a_line),
     };

@@ -26,7 +26,6 @@ struct acpi_loader_files {
     size_t script_len;
 };
 
-/* For a machine of `ncpus` CPUs. */
-void acpi_loader_build(struct acpi_loader_files *files, unsigned ncpus);
+void acpi_loader_build(struct acpi_loader_files *files, const struct acpi_machine *machine);
 
 #endif

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include <devices/apic_bus.h>
+#include <devices/hpet.h>
 #include <devices/i440fx.h>
 #include <devices/i8042.h>
 #include <devices/i8254.h>
@@ -27,6 +28,7 @@
 #include <devices/pci.h>
 #include <devices/piix3.h>
 #include <devices/piix4_pm.h>
+#include <devices/ps2_mouse.h>
 #include <devices/pvpanic.h>
 #include <devices/uart16550.h>
 #include <devices/vga_text.h>
@@ -66,6 +68,8 @@ struct pc {
     struct isa_misc misc;
     struct pvpanic pvpanic;
     struct vga_text vga;
+    struct hpet hpet;       /* used when config.hpet */
+    struct ps2_mouse mouse; /* used when config.mouse */
     struct pc_firmware firmware; /* used when the machine starts in firmware */
 };
 

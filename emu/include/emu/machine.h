@@ -63,6 +63,8 @@ struct machine_config {
     /* 1: the machine starts in `bios`, with a board as firmware wants it: nothing done in advance, shadow RAM
      * that opens and closes, fw_cfg. 0 with a `bios`: the board of the first version, all shadow RAM open. */
     uint32_t firmware;
+    uint32_t hpet;                   /* 1: a high precision event timer */
+    uint32_t mouse;                  /* 1: a PS/2 mouse */
     struct perturb_config perturb;   /* timing that differs from the plain machine's; zero: none */
 };
 
