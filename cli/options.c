@@ -350,7 +350,7 @@ static const struct option options[] = {
     {"kernel", "FILE", set_kernel, 0, "a Linux bzImage or a Multiboot kernel [the demo]"},
     {"initrd", "FILE", set_initrd, 0, "its initial RAM disk, or Multiboot module"},
     {"append", "TEXT", set_append, 0, "its command line"},
-    {"bios", "FILE", set_bios, 0, "firmware, mapped below 4 GiB and below 1 MiB"},
+    {"bios", "FILE", set_bios, 0, "firmware, in which the machine starts; it starts the kernel"},
     {"vgabios", "FILE", set_vgabios, 0,
      "firmware of the text screen, for -bios [" VGABIOS_NAME "\n"
      "                        beside the firmware, if it is there]"},
@@ -525,12 +525,12 @@ static int check_together(const struct parser *p)
                                                                    : ", and -vga none hides it");
         return EXIT_USAGE;
     }
-    if (p->bios != NULL && p->append != NULL) {
+    if (p->bios != NULL && p->kernel == NULL && p->append != NULL) {
         cli_error("-append says something to a kernel, and -bios starts firmware: give -kernel FILE");
         return EXIT_USAGE;
     }
-    if (p->kernel != NULL && p->bios != NULL) {
-        cli_error("-kernel and -bios: the machine starts in one of them, give one");
+    if (p->bios != NULL && o->config.boot32) {
+        cli_error("--boot32: firmware enters a kernel by its real-mode entry");
         return EXIT_USAGE;
     }
     if (o->stopped && o->gdb == NULL) {

@@ -448,10 +448,12 @@ static void add_optional_devices(struct pc *pc)
     }
 }
 
-static void add_firmware_interface(struct pc *pc)
+static int add_firmware_interface(struct pc *pc, char *err, size_t errlen)
 {
-    pc_firmware_init(&pc->firmware, pc->machine);
+    if (pc_firmware_init(&pc->firmware, pc->machine, err, errlen) != 0)
+        return -1;
     machine_add_part(pc->machine, &fw_cfg_desc, &pc->firmware.fw_cfg, fw_cfg_reset);
+    return 0;
 }
 
 static int pc_post_load(void *obj)
@@ -503,8 +505,10 @@ static void *pc_create(struct machine *m, char *err, size_t errlen)
     add_serial_ports(pc);
     add_isa_devices(pc);
     add_optional_devices(pc);
-    if (m->config.firmware)
-        add_firmware_interface(pc);
+    if (m->config.firmware && add_firmware_interface(pc, err, errlen) != 0) {
+        pc_destroy(pc);
+        return NULL;
+    }
     add_sinks(pc);
     return pc;
 }

@@ -9,18 +9,25 @@
  *                            the ACPI tables and how to place them (acpi_loader.h)
  *     etc/boot-fail-wait     without anything to boot the firmware waits for ever
  *     vgaroms/vgabios.bin    the firmware of the text screen, when the machine has one
+ *     genroms/linux.bin, bootorder, and the parts of a kernel with their places
+ *                            when the machine has a kernel: an option ROM (linux_rom.asm) starts it
  *
- * Firmware that finds no file of a name takes its default; there is no bootorder and no SMBIOS.
+ * Firmware that finds no file of a name takes its default; there is no SMBIOS.
  */
 #include <devices/pc_firmware.h>
 
+#include <string.h>
+
 #include <emu/machine.h>
 #include <emu/ram.h>
+
+#include "linux_rom.h"
 
 #define FOUR_GIB      (4ULL << 30)
 #define E820_RAM      1u
 #define VGA_ROM_FILE  "vgaroms/vgabios.bin"
 #define BOOT_FAIL_FILE "etc/boot-fail-wait"
+#define LINUX_ROM_FILE "genroms/linux.bin"
 
 static void put_le(uint8_t *to, unsigned size, uint64_t value)
 {
@@ -89,7 +96,44 @@ static void add_acpi(struct pc_firmware *pf, const struct machine *m)
     fw_cfg_add_file(&pf->fw_cfg, ACPI_LOADER_SCRIPT_FILE, pf->acpi.script, pf->acpi.script_len);
 }
 
-void pc_firmware_init(struct pc_firmware *pf, struct machine *m)
+/* Items that say where a part of the kernel goes, how large it is, and what it is. */
+static void add_part(struct pc_firmware *pf, unsigned n, const uint16_t keys[3], uint32_t gpa,
+                     const void *data, size_t len)
+{
+    uint8_t *address = pf->linux_numbers[2 * n], *size = pf->linux_numbers[2 * n + 1];
+
+    put_le(address, 4, gpa);
+    put_le(size, 4, len);
+    fw_cfg_add(&pf->fw_cfg, keys[0], address, 4);
+    fw_cfg_add(&pf->fw_cfg, keys[1], size, 4);
+    fw_cfg_add(&pf->fw_cfg, keys[2], data, len);
+}
+
+static int add_linux(struct pc_firmware *pf, struct machine *m, char *err, size_t errlen)
+{
+    static const uint16_t keys[4][3] = {
+        {FW_CFG_SETUP_ADDR, FW_CFG_SETUP_SIZE, FW_CFG_SETUP_DATA},
+        {FW_CFG_CMDLINE_ADDR, FW_CFG_CMDLINE_SIZE, FW_CFG_CMDLINE_DATA},
+        {FW_CFG_KERNEL_ADDR, FW_CFG_KERNEL_SIZE, FW_CFG_KERNEL_DATA},
+        {FW_CFG_INITRD_ADDR, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA},
+    };
+    static const char bootorder[] = "/rom@" LINUX_ROM_FILE;
+    const struct boot_linux_parts *parts = &pf->linux_parts;
+    const struct machine_config *c = &m->config;
+    const char *cmdline = c->cmdline == NULL ? "" : c->cmdline;
+
+    if (boot_linux_split(m, &pf->linux_parts, err, errlen) != 0)
+        return -1;
+    add_part(pf, 0, keys[0], BOOT_SETUP_GPA, parts->setup, parts->setup_len);
+    add_part(pf, 1, keys[1], BOOT_CMDLINE_GPA, cmdline, strlen(cmdline) + 1);
+    add_part(pf, 2, keys[2], BOOT_CODE_GPA, parts->code, parts->code_len);
+    add_part(pf, 3, keys[3], parts->initrd_gpa, c->initrd.data, c->initrd.len);
+    fw_cfg_add_file(&pf->fw_cfg, LINUX_ROM_FILE, linux_rom, linux_rom_len);
+    fw_cfg_add_file(&pf->fw_cfg, "bootorder", bootorder, sizeof(bootorder));
+    return 0;
+}
+
+int pc_firmware_init(struct pc_firmware *pf, struct machine *m, char *err, size_t errlen)
 {
     fw_cfg_init(&pf->fw_cfg, &(struct fw_cfg_wiring){.ports = &m->ports,
                                                      .read_memory = read_memory,
@@ -98,4 +142,5 @@ void pc_firmware_init(struct pc_firmware *pf, struct machine *m)
     add_numbers(pf, m);
     add_files(pf, m);
     add_acpi(pf, m);
+    return m->config.kernel.data == NULL ? 0 : add_linux(pf, m, err, errlen);
 }

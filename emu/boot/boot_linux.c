@@ -3,7 +3,8 @@
  * Linux bzImages, by the x86 boot protocol (kernel documentation, arch/x86/boot and zero-page),
  * versions 2.06 and later: 64-bit entry where the kernel has one and the user does not ask
  * otherwise, else 32-bit entry. The real-mode setup code is not run; boot_params says what it would
- * have found out.
+ * have found out. For a loader that runs in the guest, which enters that code, the image is taken apart and
+ * its header filled in (boot_linux_split).
  *
  * Not modelled: zImages, EFI hand-over, EDD and APM information; the kernel sees zeros, "not
  * there".
@@ -31,6 +32,7 @@
 #define HDR_CODE32_START     0x214u
 #define HDR_RAMDISK_IMAGE    0x218u
 #define HDR_RAMDISK_SIZE     0x21cu
+#define HDR_HEAP_END         0x224u
 #define HDR_CMD_LINE_PTR     0x228u
 #define HDR_INITRD_ADDR_MAX  0x22cu
 #define HDR_KERNEL_ALIGNMENT 0x230u
@@ -48,6 +50,9 @@
 #define VERSION_MIN          0x206u
 #define LOADER_UNDEFINED     0xffu
 #define LOADED_HIGH          0x01u
+#define CAN_USE_HEAP         0x80u
+#define HEAP_END             0xfe00u /* of the real-mode segment; from 200h on, as the protocol counts */
+#define FIRMWARE_TOP_BYTES   0x100000u /* a firmware's own, below the end of low memory */
 #define XLF_KERNEL_64        0x0001u
 #define VID_MODE_NORMAL      0xffffu
 #define ENTRY64_OFFSET       0x200u
@@ -209,7 +214,7 @@ static void describe_memory(const struct machine *m, uint8_t *params)
 
 /* --- the pieces --- */
 
-static int place_cmdline(const struct boot *b, const struct bzimage *bz, uint8_t *params)
+static int check_cmdline(const struct boot *b, const struct bzimage *bz)
 {
     const char *cmdline = b->m->config.cmdline == NULL ? "" : b->m->config.cmdline;
     size_t limit = get_le32(bz->header + HDR_CMDLINE_SIZE);
@@ -222,12 +227,22 @@ static int place_cmdline(const struct boot *b, const struct bzimage *bz, uint8_t
     if (len > limit)
         return boot_fail(b, bz->image, "the command line has %zu bytes, this kernel takes %zu", len,
                          limit);
-    put_le(params + HDR_CMD_LINE_PTR, 4, CMDLINE_GPA);
-    return boot_write(b, bz->image, CMDLINE_GPA, cmdline, len + 1);
+    return 0;
 }
 
-/* As high as the kernel allows, out of the way of what it unpacks. */
-static int place_initrd(const struct boot *b, const struct bzimage *bz, uint8_t *params)
+static int place_cmdline(const struct boot *b, const struct bzimage *bz, uint8_t *params)
+{
+    const char *cmdline = b->m->config.cmdline == NULL ? "" : b->m->config.cmdline;
+
+    if (check_cmdline(b, bz) != 0)
+        return -1;
+    put_le(params + HDR_CMD_LINE_PTR, 4, CMDLINE_GPA);
+    return boot_write(b, bz->image, CMDLINE_GPA, cmdline, strlen(cmdline) + 1);
+}
+
+/* As high below `end` as the kernel allows, out of the way of what it unpacks. Says so in the header at
+ * `params`. */
+static int choose_initrd(const struct boot *b, const struct bzimage *bz, uint64_t end, uint8_t *params)
 {
     const struct machine_image *initrd = &b->m->config.initrd;
     uint64_t limit = (uint64_t)get_le32(bz->header + HDR_INITRD_ADDR_MAX) + 1;
@@ -235,18 +250,28 @@ static int place_initrd(const struct boot *b, const struct bzimage *bz, uint8_t 
 
     if (initrd->data == NULL || initrd->len == 0)
         return 0;
-    if (limit > b->m->ram.low_bytes)
-        limit = b->m->ram.low_bytes;
+    if (limit > end)
+        limit = end;
     if (initrd->len > limit || limit - initrd->len < first) {
-        if (limit < b->m->ram.low_bytes)
+        if (limit < end)
             return boot_fail(b, initrd, "does not fit below %llxh, where this kernel looks for it",
                              (unsigned long long)limit);
-        return boot_check_fits(b, initrd, first + page_up(initrd->len));
+        return boot_check_fits(b, initrd, first + page_up(initrd->len) + b->m->ram.low_bytes - end);
     }
     base = (limit - initrd->len) & ~4095ULL;
     put_le(params + HDR_RAMDISK_IMAGE, 4, base);
     put_le(params + HDR_RAMDISK_SIZE, 4, initrd->len);
-    return boot_write(b, initrd, base, initrd->data, initrd->len);
+    return 0;
+}
+
+static int place_initrd(const struct boot *b, const struct bzimage *bz, uint8_t *params)
+{
+    const struct machine_image *initrd = &b->m->config.initrd;
+
+    if (choose_initrd(b, bz, b->m->ram.low_bytes, params) != 0)
+        return -1;
+    return boot_write(b, initrd, get_le32(params + HDR_RAMDISK_IMAGE), initrd->data,
+                      get_le32(params + HDR_RAMDISK_SIZE));
 }
 
 /* splitmix64 (Steele, Lea, Flood); the constant keeps it apart from RDRAND's stream. */
@@ -310,5 +335,36 @@ int boot_linux(const struct boot *b)
         boot_enter_protected(b, GDT_GPA);
     cpu->regs[REG_RSI] = PARAMS_GPA;
     cpu->rip = bz.entry64 ? bz.load + ENTRY64_OFFSET : bz.load;
+    return 0;
+}
+
+int boot_linux_split(struct machine *m, struct boot_linux_parts *parts, char *err, size_t errlen)
+{
+    const struct boot b = {.m = m, .err = err, .errlen = errlen};
+    const struct machine_image *kernel = &m->config.kernel;
+    uint64_t end = m->ram.low_bytes - FIRMWARE_TOP_BYTES;
+    uint8_t *header = parts->setup;
+    struct bzimage bz;
+
+    if (!boot_is_linux(kernel->data, kernel->len))
+        return boot_fail(&b, kernel, "not a bzImage: no firmware can start it");
+    if (parse(&b, &bz) != 0 || check_cmdline(&b, &bz) != 0)
+        return -1;
+    parts->setup_len = (size_t)(bz.code - bz.header);
+    parts->code = bz.code;
+    parts->code_len = bz.code_len;
+    if (parts->setup_len > sizeof(parts->setup))
+        return boot_fail(&b, kernel, "its real-mode part has %zu bytes, too many", parts->setup_len);
+    memcpy(header, bz.header, parts->setup_len);
+    put_le(header + HDR_VID_MODE, 2, VID_MODE_NORMAL);
+    header[HDR_TYPE_OF_LOADER] = LOADER_UNDEFINED;
+    header[HDR_LOADFLAGS] |= CAN_USE_HEAP;
+    put_le(header + HDR_CODE32_START, 4, BOOT_CODE_GPA);
+    put_le(header + HDR_HEAP_END, 2, HEAP_END - SECTOR);
+    put_le(header + HDR_CMD_LINE_PTR, 4, BOOT_CMDLINE_GPA);
+    put_le(header + HDR_RAMDISK_IMAGE, 8, 0);
+    if (choose_initrd(&b, &bz, end, header) != 0)
+        return -1;
+    parts->initrd_gpa = get_le32(header + HDR_RAMDISK_IMAGE);
     return 0;
 }

@@ -64,5 +64,28 @@ class SeaBios(Case):
         self.assertEqual(logs[0], logs[1])
 
 
+class Kernel(Case):
+    """Linux, started by the firmware, which its memory map and its tables then come from."""
+
+    def check_boot(self, firmware, *more):
+        trace = self.path("t.deja")
+        guest = deja("record", "-o", trace, "-bios", fetch_guests.ensure_firmware(common.FOLDER)[firmware],
+                     *common.linux("cloud", "guest.poweroff", seed=4), *more, stdin=None)
+        self.assertStatus(guest, 0)
+        self.assertIn(b"BIOS-e820: [mem 0x00000000000f0000-0x00000000000fffff] reserved", guest.stdout)
+        self.assertRegex(guest.stdout, rb"ACPI: RSDP 0x00000000000F\w+ 000024 \(v02 DEJA  \)")
+        self.assertIn(b"DMI: Bochs Bochs", guest.stdout)
+        self.assertIn(b"guest: up", guest.stdout)
+        self.assertNotIn(b"ACPI Error", guest.stdout)
+        self.assertExactReplay(trace, guest.stdout)
+        return guest.stdout
+
+    def test_256k(self):
+        self.check_boot("bios-256k.bin")
+
+    def test_128k_with_hpet(self):
+        self.assertIn(b"hpet0: at MMIO 0xfed00000", self.check_boot("bios.bin", "-machine", "pc,hpet=on", "-m", "4G"))
+
+
 if __name__ == "__main__":
     common.main()

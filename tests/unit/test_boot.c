@@ -564,6 +564,90 @@ static void linux_finds_command_line_and_initrd(void **state)
     free(rd);
 }
 
+/* A machine that starts in firmware, with a kernel for it to start. */
+static struct machine *firmware_machine(struct machine_config *config, const struct image *kernel)
+{
+    static const uint8_t rom[4096];
+
+    config->firmware = 1;
+    config->bios = (struct machine_image){.name = "rom", .data = rom, .len = sizeof(rom)};
+    config->kernel = named(kernel, "k");
+    return boot_ok(config);
+}
+
+static uint64_t field(const struct boot_linux_parts *parts, size_t at, unsigned size)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, parts->setup + at, size);
+    return value;
+}
+
+static void linux_is_taken_apart_for_a_loader_in_the_guest(void **state)
+{
+    struct image *im = bzimage();
+    struct boot_linux_parts *parts = calloc(1, sizeof(*parts));
+    static uint8_t initrd[0x1234];
+    struct machine_config config = config_of(64);
+    struct machine *m;
+    size_t setup = (size_t)(im->bytes[0x1f1] + 1) * 512;
+
+    (void)state;
+    assert_non_null(parts);
+    config.initrd = (struct machine_image){.name = "rd", .data = initrd, .len = sizeof(initrd)};
+    config.cmdline = "word";
+    m = firmware_machine(&config, im);
+    assert_int_equal(peek(m, PARAMS + 0x202, 4), 0); /* nothing was placed */
+    assert_int_equal(boot_linux_split(m, parts, error, sizeof(error)), 0);
+    assert_int_equal(parts->setup_len, setup);
+    assert_ptr_equal(parts->code, im->bytes + setup);
+    assert_in_range(parts->code_len, 1, im->len - setup);
+    assert_int_equal(parts->initrd_gpa, 63 * MIB - 0x2000);
+    assert_int_equal(field(parts, 0x1fe, 2), 0xaa55);
+    assert_int_equal(field(parts, 0x1fa, 2), 0xffff);
+    assert_int_equal(field(parts, 0x210, 2), 0x81ff);
+    assert_int_equal(field(parts, 0x214, 4), BOOT_CODE_GPA);
+    assert_int_equal(field(parts, 0x218, 4), parts->initrd_gpa);
+    assert_int_equal(field(parts, 0x21c, 4), sizeof(initrd));
+    assert_int_equal(field(parts, 0x224, 2), 0xfc00);
+    assert_int_equal(field(parts, 0x228, 4), BOOT_CMDLINE_GPA);
+    machine_destroy(m);
+    free(parts);
+    free(im);
+}
+
+static void assert_not_split(struct machine *m, const char *message)
+{
+    struct boot_linux_parts *parts = calloc(1, sizeof(*parts));
+
+    assert_non_null(parts);
+    assert_int_equal(boot_linux_split(m, parts, error, sizeof(error)), -1);
+    assert_string_equal(error, message);
+    free(parts);
+}
+
+static void what_cannot_be_taken_apart_is_said(void **state)
+{
+    struct image *im = bzimage(), *other = calloc(1, sizeof(*other));
+    static uint8_t initrd[3 * MIB];
+    struct machine_config config = config_of(21);
+    struct machine *m;
+
+    (void)state;
+    assert_non_null(other);
+    other->len = 0x1000;
+    m = firmware_machine(&config, other);
+    assert_not_split(m, "k: not a bzImage: no firmware can start it");
+    machine_destroy(m);
+    /* The initrd would do without firmware, which wants the last MiB. */
+    config.initrd = (struct machine_image){.name = "rd", .data = initrd, .len = sizeof(initrd)};
+    m = firmware_machine(&config, im);
+    assert_not_split(m, "rd: needs 22 MiB of memory, the machine has 21");
+    machine_destroy(m);
+    free(other);
+    free(im);
+}
+
 static void linux_gets_a_seed_that_follows_the_machines(void **state)
 {
     struct image *im = bzimage();
@@ -1228,6 +1312,8 @@ int main(void)
         cmocka_unit_test(linux_is_entered_in_32_bit_mode_when_asked_or_when_it_must),
         cmocka_unit_test(linux_boot_params_describe_the_machine),
         cmocka_unit_test(linux_finds_command_line_and_initrd),
+        cmocka_unit_test(linux_is_taken_apart_for_a_loader_in_the_guest),
+        cmocka_unit_test(what_cannot_be_taken_apart_is_said),
         cmocka_unit_test(linux_gets_a_seed_that_follows_the_machines),
         cmocka_unit_test(linux_finds_memory_types_as_firmware_sets_them),
         cmocka_unit_test(linux_before_protocol_2_10_is_loaded_where_its_code_starts),

@@ -153,6 +153,17 @@ void ram_write_home(struct ram *ram, uint64_t gpa, uint8_t byte)
     ram->host[gpa] = byte;
 }
 
+int boot_linux_split(struct machine *m, struct boot_linux_parts *parts, char *err, size_t errlen)
+{
+    if (m->config.kernel.len < 8) {
+        snprintf(err, errlen, "too short");
+        return -1;
+    }
+    *parts = (struct boot_linux_parts){
+        .setup = "setup", .setup_len = 5, .code = m->config.kernel.data + 5, .code_len = 3, .initrd_gpa = 0x123000};
+    return 0;
+}
+
 static void reset_all(struct world *w)
 {
     for (unsigned i = 0; i < w->m.nparts; i++)
@@ -177,6 +188,9 @@ static int setup_board(void **state, bool firmware, bool optional)
     w->m.config.firmware = firmware;
     w->m.config.hpet = optional;
     w->m.config.mouse = optional;
+    if (firmware)
+        w->m.config.kernel = (struct machine_image){.data = (const uint8_t *)"12345xyz", .len = 8};
+    w->m.config.cmdline = "word";
     w->m.config.bios = (struct machine_image){.name = "bios", .data = w->bios, .len = sizeof(w->bios)};
     w->pc = pc_board.create(&w->m, err, sizeof(err));
     assert_non_null(w->pc);
@@ -469,6 +483,50 @@ static void firmware_finds_a_bare_board(void **state)
     assert_string_equal(signature, "QEMU");
 }
 
+static void expect_item(struct world *w, uint16_t key, const char *bytes, size_t len)
+{
+    out(w, 0x510, key, 2);
+    for (size_t i = 0; i < len; i++)
+        assert_int_equal(in(w, 0x511, 1), (uint8_t)bytes[i]);
+}
+#define EXPECT_ITEM(w, key, bytes) expect_item(w, key, bytes, sizeof(bytes) - 1)
+
+static void firmware_is_told_of_memory_and_kernel(void **state)
+{
+    struct world *w = *state;
+
+    EXPECT_ITEM(w, FW_CFG_RAM_SIZE, "\0\0\x40\0\0\0\0\0");
+    EXPECT_ITEM(w, FW_CFG_NB_CPUS, "\1\0");
+    EXPECT_ITEM(w, FW_CFG_SETUP_ADDR, "\0\0\1\0");
+    EXPECT_ITEM(w, FW_CFG_SETUP_SIZE, "\5\0\0\0");
+    EXPECT_ITEM(w, FW_CFG_SETUP_DATA, "setup");
+    EXPECT_ITEM(w, FW_CFG_CMDLINE_SIZE, "\5\0\0\0");
+    EXPECT_ITEM(w, FW_CFG_CMDLINE_DATA, "word\0");
+    EXPECT_ITEM(w, FW_CFG_KERNEL_ADDR, "\0\0\x10\0");
+    EXPECT_ITEM(w, FW_CFG_KERNEL_DATA, "xyz\0");
+    EXPECT_ITEM(w, FW_CFG_INITRD_ADDR, "\0\x30\x12\0");
+    EXPECT_ITEM(w, FW_CFG_INITRD_SIZE, "\0\0\0\0");
+    EXPECT_ITEM(w, FW_CFG_FILE_FIRST, "/rom@genroms/linux.bin"); /* bootorder */
+}
+
+static void a_kernel_that_firmware_cannot_start_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct machine *m = calloc(1, sizeof(struct world));
+    char err[128] = "";
+
+    assert_non_null(m);
+    clock_init(&m->clock, 1);
+    bus_init(&m->ports, "port", 0x10000);
+    bus_init(&m->memory, "memory", UINT64_MAX);
+    m->ncpus = 1;
+    m->config = w->m.config;
+    m->config.kernel.len = 2;
+    assert_null(pc_board.create(m, err, sizeof(err)));
+    assert_string_equal(err, "too short");
+    free(m);
+}
+
 static void a_kernel_finds_no_firmware_interface(void **state)
 {
     struct world *w = *state;
@@ -636,6 +694,8 @@ int main(void)
         T(a_kernel_finds_no_firmware_interface),
         F(firmware_finds_a_bare_board),
         F(firmware_opens_shadow_ram),
+        F(firmware_is_told_of_memory_and_kernel),
+        F(a_kernel_that_firmware_cannot_start_is_refused),
         O(a_hpet_takes_the_place_of_the_timer),
         O(hpet_timers_reach_the_ioapic),
         O(a_mouse_moves_at_interrupt_12),

@@ -29,6 +29,7 @@ enum fw_cfg_key {
     FW_CFG_RAM_SIZE = 0x03,  /* u64 */
     FW_CFG_NOGRAPHIC = 0x04, /* u16 */
     FW_CFG_NB_CPUS = 0x05,   /* u16 */
+    FW_CFG_KERNEL_ADDR = 0x07, /* of these four: u32 address, u32 size, bytes */
     FW_CFG_KERNEL_SIZE = 0x08,
     FW_CFG_INITRD_ADDR = 0x0a,
     FW_CFG_INITRD_SIZE = 0x0b,
@@ -37,8 +38,10 @@ enum fw_cfg_key {
     FW_CFG_MAX_CPUS = 0x0f,  /* u16 */
     FW_CFG_KERNEL_DATA = 0x11,
     FW_CFG_INITRD_DATA = 0x12,
+    FW_CFG_CMDLINE_ADDR = 0x13,
     FW_CFG_CMDLINE_SIZE = 0x14,
     FW_CFG_CMDLINE_DATA = 0x15,
+    FW_CFG_SETUP_ADDR = 0x16,
     FW_CFG_SETUP_SIZE = 0x17,
     FW_CFG_SETUP_DATA = 0x18,
     FW_CFG_FILE_DIR = 0x19,

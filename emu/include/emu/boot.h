@@ -30,6 +30,26 @@ enum boot_kind boot_identify(const uint8_t *data, size_t len);
  */
 int boot_place(struct machine *m, uint64_t rsdp, char *err, size_t errlen);
 
+/*
+ * A bzImage taken apart for a loader that runs in the guest, under firmware: the real-mode part, its header
+ * filled in, is to go to BOOT_SETUP_GPA and be entered at its second sector, the command line to
+ * BOOT_CMDLINE_GPA, the code to BOOT_CODE_GPA, the initrd to `initrd_gpa`.
+ */
+#define BOOT_SETUP_GPA       0x10000u
+#define BOOT_CMDLINE_GPA     0x20000u
+#define BOOT_CODE_GPA        0x100000u
+#define BOOT_SETUP_MAX_BYTES 0xc000u
+
+struct boot_linux_parts {
+    uint8_t setup[BOOT_SETUP_MAX_BYTES];
+    size_t setup_len;
+    const uint8_t *code; /* within config.kernel */
+    size_t code_len;
+    uint32_t initrd_gpa;
+};
+/* 0, or -1 with one line in `err` that names the image and what is wrong with it. */
+int boot_linux_split(struct machine *m, struct boot_linux_parts *parts, char *err, size_t errlen);
+
 /* One entry of the memory map, for E820 and Multiboot alike. type 1: usable, 2: reserved, 3: ACPI. */
 struct boot_range {
     uint64_t base, len;
