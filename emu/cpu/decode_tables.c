@@ -72,7 +72,7 @@ static const struct dec_entry group14_xmm[8] = {U, U, I(PSRLQ), I(PSRLDQ),
 
 /*
  * x87. Register encodings that the manual leaves reserved and every CPU executes as an alias
- * (FCOM2, FCOMP3, FCOMP5, FXCH4, FXCH7, FSTP1, FSTP8, FSTP9) are the instruction they alias.
+ * (FCOM2, FCOMP3, FCOMP5, FXCH4, FXCH7, FSTP8, FSTP9) are the instruction they alias.
  */
 #define ST(i, f) MR(i, f, X, NONE, 0)
 #define FM(i, s) MR(i, ST0_M, s, NONE, 0)
@@ -88,7 +88,7 @@ static const struct dec_entry x87_d9_reg[8] = {
     ST(FLD, STI),
     ST(FXCH, STI),
     BY(RM, NONE, X, NONE, 0, (const struct dec_entry[]){I(FNOP), U, U, U, U, U, U, U}),
-    ST(FSTP, STI),
+    ST(FSTPNCE, STI),
     BY(RM, NONE, X, NONE, 0,
        (const struct dec_entry[]){I(FCHS), I(FABS), U, U, I(FTST), I(FXAM), U, U}),
     BY(RM, NONE, X, NONE, 0,

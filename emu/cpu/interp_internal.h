@@ -191,6 +191,9 @@ void mem_write_slow(struct cpu *cpu, const struct op *op, uint64_t linear, uint6
 /* Makes [linear, linear + size) writable or faults; nothing is written. For instructions that must
  * know before they compute, or that store more than once. */
 void mem_probe_write(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size);
+/* ... of what is aligned when its parts are: #AC goes by `alignment`, a power of two. */
+void mem_probe_write_aligned(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
+                             unsigned alignment);
 /* Any length, any alignment, by way of 1 to 8 byte accesses; writes are probed first. */
 void mem_read_bytes(struct cpu *cpu, const struct op *op, uint64_t linear, void *out, unsigned len);
 void mem_write_bytes(struct cpu *cpu, const struct op *op, uint64_t linear, const void *data,

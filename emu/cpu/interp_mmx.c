@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * MMX in the interpreter (SDM vol. 1, chapter 9): the registers are the significands of the physical
- * x87 registers. Every instruction but EMMS makes all of them valid and TOP 0; a written register's
- * sign and exponent become all ones.
+ * x87 registers. Every instruction makes TOP 0 and all of them valid, EMMS empty (table 13-1 of vol. 3);
+ * a written register's sign and exponent become all ones.
  */
 #include "simd_engine.h"
+
+#include "mmu_internal.h"
 
 void mmx_unavailable(struct cpu *cpu, const struct op *op)
 {
@@ -91,6 +93,7 @@ HANDLER(p_r)
             cpu->tmp[0].vq = LOAD128(cpu, op, aligned16(cpu, op, linear));                         \
         else                                                                                       \
             cpu->tmp[0].vq = (vec128){LOAD64(cpu, op, linear), 0};                                 \
+        mmx_enter(cpu); /* even if #XM follows, as hardware does */                                \
         run_mmx(cpu, op, simd_ops[op->id].mmx, op->reg);                                           \
         NEXT();                                                                                    \
     }                                                                                              \
@@ -110,6 +113,7 @@ HANDLER(p_xr)
     SSE_CHECK();
     MMX_CHECK();
     cpu->tmp[0].vq = XRM.vq;
+    mmx_enter(cpu);
     run_mmx(cpu, op, simd_ops[op->id].mmx, op->reg);
     NEXT();
 }
@@ -118,8 +122,8 @@ HANDLER(x_pr)
     SSE_CHECK();
     MMX_CHECK();
     cpu->tmp[0].vq = (vec128){MRM, 0};
+    mmx_enter(cpu); /* even if #XM follows */
     simd_run(cpu, op, simd_ops[op->id].xmm, &XREG, &cpu->tmp[0]);
-    mmx_enter(cpu);
     NEXT();
 }
 
@@ -218,7 +222,10 @@ HANDLER(maskmovq)
     if (mask != 0) {
         unsigned first = (unsigned)__builtin_ctzll(mask) / 8;
         unsigned last = 7 - (unsigned)__builtin_clzll(mask) / 8;
-        mem_probe_write(cpu, op, linear + first, last - first + 1);
+        cpu->op = op;
+        mem_check_alignment(cpu, linear, 8);
+        mem_probe_write(cpu, op, linear + first, 1);
+        mem_probe_write(cpu, op, linear + last, 1);
         for (unsigned i = first; i <= last; i++) {
             if ((mask >> (8 * i)) & 0x80)
                 STORE8(cpu, op, linear + i, (uint8_t)(MREG >> (8 * i)));
@@ -231,6 +238,7 @@ HANDLER(emms)
 {
     MMX_CHECK();
     cpu->fpu.valid = 0;
+    cpu->fpu.top = 0;
     NEXT();
 }
 

@@ -2,6 +2,8 @@
 /* Moves between XMM registers, general registers and memory (SDM vol. 2, MOVAPS to MOVSS, MASKMOVDQU). */
 #include "simd_engine.h"
 
+#include "mmu_internal.h"
+
 /* --- 16 bytes --- */
 
 HANDLER(mov128_r)
@@ -166,7 +168,10 @@ HANDLER(maskmovdqu)
         mask |= (unsigned)(XRM.b[i] >> 7) << i;
     if (mask != 0) {
         unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
-        mem_probe_write(cpu, op, linear + first, last - first + 1);
+        cpu->op = op;
+        mem_check_alignment(cpu, linear, 8);
+        mem_probe_write(cpu, op, linear + first, 1);
+        mem_probe_write(cpu, op, linear + last, 1);
         for (unsigned i = first; i <= last; i++) {
             if ((mask >> i) & 1)
                 STORE8(cpu, op, linear + i, XREG.b[i]);

@@ -169,6 +169,35 @@ static bool real_pointers(const struct cpu *cpu)
     return !(cpu->cr0 & CR0_PE) || (cpu->rflags & RFLAGS_VM) != 0;
 }
 
+/* These are aligned when their words are: 2 or 4 bytes (SDM vol. 3, table 6-7). */
+static void write_words(struct cpu *cpu, const struct op *op, uint64_t linear, const uint8_t *image,
+                        unsigned bytes, bool size32)
+{
+    unsigned i, word = size32 ? 4 : 2;
+    uint32_t v = 0;
+
+    mem_probe_write_aligned(cpu, op, linear, bytes, word);
+    for (i = 0; i < bytes; i += word) {
+        memcpy(&v, image + i, word);
+        if (size32)
+            STORE32(cpu, op, linear + i, v);
+        else
+            STORE16(cpu, op, linear + i, v);
+    }
+}
+
+static void read_words(struct cpu *cpu, const struct op *op, uint64_t linear, uint8_t *image,
+                       unsigned bytes, bool size32)
+{
+    unsigned i, word = size32 ? 4 : 2;
+
+    for (i = 0; i < bytes; i += word) {
+        uint32_t v = (uint32_t)(size32 ? LOAD32(cpu, op, linear + i) : LOAD16(cpu, op, linear + i));
+
+        memcpy(image + i, &v, word);
+    }
+}
+
 static OUT_OF_LINE void exec_env_store(struct cpu *cpu, const struct op *op)
 {
     bool size32 = op->opsize != OPSIZE_16, save = op->id == INSN_FNSAVE;
@@ -182,7 +211,7 @@ static OUT_OF_LINE void exec_env_store(struct cpu *cpu, const struct op *op)
         fpu_pack_save(&cpu->fpu, image, size32, real_pointers(cpu));
     else
         fpu_pack_env(&cpu->fpu, image, size32, real_pointers(cpu));
-    mem_write_bytes(cpu, op, linear, image, bytes);
+    write_words(cpu, op, linear, image, bytes, size32);
     if (save)
         fpu_init(&cpu->fpu);
     else
@@ -197,7 +226,7 @@ static OUT_OF_LINE void exec_env_load(struct cpu *cpu, const struct op *op)
     uint8_t image[FPU_SAVE32_BYTES];
 
     x87_check(cpu, op, true);
-    mem_read_bytes(cpu, op, ea_any(cpu, op, bytes, false), image, bytes);
+    read_words(cpu, op, ea_any(cpu, op, bytes, false), image, bytes, size32);
     if (save)
         fpu_unpack_save(&cpu->fpu, image, size32, real_pointers(cpu));
     else
@@ -235,6 +264,8 @@ static OUT_OF_LINE void exec_fxsave(struct cpu *cpu, const struct op *op)
     if (cpu->cr0 & (CR0_EM | CR0_TS))
         x87_unavailable(cpu, op);
     uint64_t linear = save_area(cpu, op, FXSAVE_BYTES, 16, true);
+    /* all of it has to be writable, though the end is not written (SDM vol. 2, FXSAVE: m512byte) */
+    mem_probe_write(cpu, op, linear, FXSAVE_BYTES);
     fpu_pack_fxsave(&cpu->fpu, area, rex_w, long_mode);
     mem_write_bytes(cpu, op, linear, area, long_mode ? 416 : 288);
 }

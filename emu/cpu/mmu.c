@@ -632,12 +632,21 @@ void mem_write_slow(struct cpu *cpu, const struct op *op, uint64_t linear, uint6
 
 void mem_probe_write(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size)
 {
+    /* SDM vol. 3, table 6-7; with 16 bytes that need no alignment it is the maker's choice */
+    bool is_operand = size == 2 || size == 4 || size == 8;
+    unsigned alignment = is_operand ? size : size == 10 || size == 16 ? 8 : 1;
+
+    mem_probe_write_aligned(cpu, op, linear, size, alignment);
+}
+
+void mem_probe_write_aligned(struct cpu *cpu, const struct op *op, uint64_t linear, unsigned size,
+                             unsigned alignment)
+{
     unsigned first = first_part(linear, size);
 
     cpu->op = op;
     check_address(cpu, op, linear, size);
-    if (size == 2 || size == 4 || size == 8) /* others are written in pieces, which look */
-        mem_check_alignment(cpu, linear, size);
+    mem_check_alignment(cpu, linear, alignment);
     probe_in_page(cpu, op, linear, first, cpu->view);
     if (first < size)
         probe_in_page(cpu, op, next_page(cpu, linear), size - first, cpu->view);

@@ -236,7 +236,8 @@ static const uint8_t relation_eflags[] = {
     [FP_LESS] = FL_CF, [FP_EQUAL] = FL_ZF, [FP_GREATER] = 0,
     [FP_UNORDERED] = FL_CF | FL_ZF | FL_PF};
 
-/* False when an unmasked exception keeps the outcome from being stored. */
+/* The outcome, "unordered" without operands, is stored even where an exception is unmasked: seen on
+ * hardware, and nothing in SDM vol. 1, 8.5 is against it but for TOP. False: then nothing is popped. */
 static bool relate(struct fpu_state *f, bool missing, struct f80 b, bool denormal, bool signaling,
                    enum fp_relation *r)
 {
@@ -255,11 +256,10 @@ static bool compare_cc(struct fpu_state *f, bool missing, struct f80 b, bool den
                        bool signaling)
 {
     enum fp_relation r;
+    bool may_pop = relate(f, missing, b, denormal, signaling, &r);
 
-    if (!relate(f, missing, b, denormal, signaling, &r))
-        return false;
     f->sw = (uint16_t)((f->sw & ~CC_ALL) | relation_cc[r]);
-    return true;
+    return may_pop;
 }
 
 static void fcom(struct fpu_state *f, const struct x87_insn *in, const struct x87_operand *m,
@@ -278,13 +278,12 @@ static void fcom(struct fpu_state *f, const struct x87_insn *in, const struct x8
 static bool fcomi(struct fpu_state *f, const struct x87_insn *in, bool signaling, bool pops,
                   uint32_t *eflags)
 {
+    bool missing = empty(f, 0) || empty(f, in->sti);
     enum fp_relation r;
 
-    if (!relate(f, empty(f, 0) || empty(f, in->sti), *st(f, in->sti), false, signaling, &r))
-        return false;
-    *eflags = relation_eflags[r];
-    if (pops)
+    if (relate(f, missing, *st(f, in->sti), false, signaling, &r) && pops)
         pop(f);
+    *eflags = relation_eflags[r];
     return true;
 }
 
@@ -501,6 +500,15 @@ static void fxch(struct fpu_state *f, unsigned i)
     *st(f, i) = t;
 }
 
+/* As FSTP ST(i), but nothing is checked. */
+static void fstpnce(struct fpu_state *f, unsigned i)
+{
+    set_c1(f, false);
+    if (!empty(f, 0))
+        set(f, i, *st(f, 0));
+    pop(f);
+}
+
 static void fst_register(struct fpu_state *f, unsigned i, bool pops)
 {
     if (empty(f, 0)) {
@@ -612,6 +620,7 @@ static void execute_load(struct fpu_state *f, const struct x87_insn *in, const s
     case INSN_FBLD: push_result(f, bcd_operand(m)); break;
     case INSN_FST: fst_register(f, in->sti, false); break;
     case INSN_FSTP: fst_register(f, in->sti, true); break;
+    case INSN_FSTPNCE: fstpnce(f, in->sti); break;
     case INSN_FXCH: fxch(f, in->sti); break;
     case INSN_FCMOVB: case INSN_FCMOVE: case INSN_FCMOVBE: case INSN_FCMOVU: case INSN_FCMOVNB:
     case INSN_FCMOVNE: case INSN_FCMOVNBE: case INSN_FCMOVNU: fcmov(f, in->sti, condition); break;

@@ -130,10 +130,13 @@ FP_INLINE struct fp_packed fp_denormalise(struct fp_env *env, const struct fp_fo
     return (struct fp_packed){r, (r & FP_TOP) != 0};
 }
 
-/* Unmasked, and so far out that wrapping the exponent does not help: SDM vol. 1, 8.5.4. */
-FP_INLINE struct fp_packed fp_massive(struct fp_env *env, const struct fp_format *f, bool overflow)
+/* Unmasked, and so far out that wrapping the exponent does not help: SDM vol. 1, 8.5.4, for FSCALE,
+ * whose result is then another, inexact one. A conversion of SSE has none: the caller tells of PE. */
+FP_INLINE struct fp_packed fp_massive(struct fp_env *env, const struct fp_format *f, bool inexact,
+                                      bool overflow)
 {
-    env->flags |= FP_PE;
+    if (inexact || f->bits == 64)
+        env->flags |= FP_PE;
     env->rounded_up = overflow;
     return overflow ? (struct fp_packed){FP_TOP, 2 * f->emax + 1} : (struct fp_packed){0, 0};
 }
@@ -159,14 +162,14 @@ FP_INLINE struct fp_packed fp_round(struct fp_env *env, const struct fp_format *
         env->flags |= FP_UE;
         exp += f->wrap;
         if (exp < f->emin)
-            return fp_massive(env, f, false);
+            return fp_massive(env, f, inexact, false);
     } else if (__builtin_expect(exp > f->emax, 0)) {
         if (env->masked & FP_OE)
             return fp_overflow(env, f, bits, v->sign);
         env->flags |= FP_OE;
         exp -= f->wrap;
         if (exp > f->emax)
-            return fp_massive(env, f, true);
+            return fp_massive(env, f, inexact, true);
     }
     if (inexact)
         env->flags |= FP_PE;

@@ -132,7 +132,6 @@ struct alias {
 static const struct alias aliases[] = {
     {INSN_PREFETCH, "prefetchnta"}, {INSN_PREFETCH, "prefetcht0"}, {INSN_PREFETCH, "prefetcht1"},
     {INSN_PREFETCH, "prefetcht2"},  {INSN_PREFETCH, "prefetchw"},  {INSN_PREFETCH, "prefetchwt1"},
-    {INSN_FSTP, "fstpnce"}, /* D9 D8+i: a hidden alias */
 };
 
 static bool name_matches(const struct pair *p)

@@ -124,6 +124,46 @@ static void misaligned_operand_faults_only_where_alignment_is_asked(void **state
     assert_int_equal(RUN(0xf3, 0x0f, 0x58, 0x07), -1); /* addss */
 }
 
+/* Bytes 464 to 511 are the program's, but part of the operand. */
+static void fxsave_wants_all_of_its_area_writable(void **state)
+{
+    (void)state;
+    uint64_t error;
+
+    fresh();
+    cpu->regs[REG_RDI] = GUEST_HOLE - 464;
+    assert_int_equal(RUN(0x0f, 0xae, 0x07), EXC_PF);
+    assert_int_equal(cpu->cr2, GUEST_HOLE);
+}
+
+/* SDM vol. 2, CVTPI2PS: the transition to MMX comes first. */
+static void conversion_from_mmx_takes_over_the_x87_before_it_faults(void **state)
+{
+    (void)state;
+    uint64_t error;
+
+    fresh();
+    cpu->fpu.top = 5;
+    cpu->fpu.st[1].sig = 0x7fffffff; /* not exact in single precision */
+    cpu->fpu.mxcsr = MXCSR_INIT & ~(FP_PE << 7);
+    assert_int_equal(RUN(0x0f, 0x2a, 0xc1), EXC_XM); /* cvtpi2ps xmm0, mm1 */
+    assert_int_equal(cpu->fpu.valid, 0xff);
+    assert_int_equal(cpu->fpu.top, 0);
+}
+
+/* D9 D8+i, a move that checks nothing. */
+static void fstpnce_of_an_empty_register_only_pops(void **state)
+{
+    (void)state;
+    uint64_t error;
+
+    fresh();
+    assert_int_equal(RUN(0xd9, 0xd9), -1);
+    assert_int_equal(cpu->fpu.top, 1);
+    assert_int_equal(cpu->fpu.valid, 0);
+    assert_int_equal(cpu->fpu.sw, 0);
+}
+
 static void store_across_a_hole_faults_and_writes_nothing(void **state)
 {
     (void)state;
@@ -208,8 +248,10 @@ static void mmx_instructions_take_over_the_x87(void **state)
     assert_int_equal(cpu->fpu.valid, 0xff);
     assert_int_equal(cpu->fpu.st[3].se, 0xffff);
     assert_int_equal(cpu->fpu.st[3].sig, 0);
+    cpu->fpu.top = 3;
     assert_int_equal(RUN(0x0f, 0x77), -1); /* emms */
     assert_int_equal(cpu->fpu.valid, 0);
+    assert_int_equal(cpu->fpu.top, 0);
     assert_int_equal(RUN(0x0f, 0x2a, 0x07), -1); /* cvtpi2ps xmm0, [rdi]: no MMX register */
     assert_int_equal(cpu->fpu.valid, 0);
 }
@@ -515,6 +557,9 @@ int main(void)
         cmocka_unit_test(control_registers_forbid_sse),
         cmocka_unit_test(control_registers_forbid_x87_and_mmx),
         cmocka_unit_test(misaligned_operand_faults_only_where_alignment_is_asked),
+        cmocka_unit_test(fxsave_wants_all_of_its_area_writable),
+        cmocka_unit_test(conversion_from_mmx_takes_over_the_x87_before_it_faults),
+        cmocka_unit_test(fstpnce_of_an_empty_register_only_pops),
         cmocka_unit_test(store_across_a_hole_faults_and_writes_nothing),
         cmocka_unit_test(unmasked_exception_sets_mxcsr_and_leaves_the_destination),
         cmocka_unit_test(pending_x87_exception_waits_for_a_waiting_instruction),

@@ -60,6 +60,18 @@ static void unmasked_stack_underflow_leaves_the_stack(void **state)
     assert_int_equal(fpu.sw, FP_IE | FSW_SF | FSW_ES | FSW_B);
 }
 
+static void unmasked_comparison_stores_its_outcome_and_does_not_pop(void **state)
+{
+    (void)state;
+    struct fpu_state fpu;
+
+    fpu_reset(&fpu);
+    fpu_set_control_word(&fpu, FCW_INIT & ~FP_IE);
+    execute(&fpu, INSN_FCOMP, FORM_ST0_STI, 1);
+    assert_int_equal(fpu.top, 0);
+    assert_int_equal(fpu.sw, FP_IE | FSW_SF | FSW_ES | FSW_B | FSW_C0 | FSW_C2 | FSW_C3);
+}
+
 static void store_changes_nothing_before_it_is_committed(void **state)
 {
     (void)state;
@@ -434,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stack_overflow_sets_c1_and_pushes_the_indefinite),
         cmocka_unit_test(unmasked_stack_underflow_leaves_the_stack),
+        cmocka_unit_test(unmasked_comparison_stores_its_outcome_and_does_not_pop),
         cmocka_unit_test(store_changes_nothing_before_it_is_committed),
         cmocka_unit_test(control_word_raises_what_it_unmasks),
         cmocka_unit_test(save_images_round_trip),
