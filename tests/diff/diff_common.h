@@ -55,8 +55,20 @@ static const struct arena_part arena_parts[ARENA_PARTS] = {
 
 #define SEQ_CODE_BYTES 512u
 
+/* Floating-point state is an FXSAVE image with 64-bit pointers, without what the program may use. */
+#define FX_BYTES      416u
+#define FX_CW         0u
+#define FX_SW         2u
+#define FX_TAGS       4u
+#define FX_POINTERS   6u /* FOP, FIP, FDP */
+#define FX_MXCSR      24u
+#define FX_MXCSR_MASK 28u
+#define FX_ST         32u /* ST(0) first, 16 bytes each, of which 10 count */
+#define FX_XMM        160u
+
 struct seq {
     uint64_t regs[16];
+    uint8_t fx[FX_BYTES];
     uint64_t rip;
     uint64_t rflags;
     uint16_t cs;
@@ -75,6 +87,7 @@ struct line {
 
 struct outcome {
     uint64_t regs[16];
+    uint8_t fx[FX_BYTES];
     uint64_t rip;
     uint64_t rflags;
     uint64_t cr2;   /* page faults only, else 0 */

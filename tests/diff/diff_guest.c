@@ -310,10 +310,13 @@ static void enter(struct guest *g, const struct seq *seq)
 {
     struct cpu *cpu = &g->m->cpus[0];
     uint64_t frame = KSTACK_TOP_GPA - 40;
+    uint8_t fx[FXSAVE_BYTES];
 
     put_back(g);
     ram_write(&g->m->ram, arena_gpa(seq->rip), seq->code, seq->code_len);
     memcpy(cpu->regs, seq->regs, sizeof(seq->regs));
+    memcpy(fx, seq->fx, FX_BYTES);
+    fpu_unpack_fxsave(&cpu->fpu, fx, true, true);
     put64(g->m, frame, seq->rip);
     put64(g->m, frame + 8, seq->cs);
     put64(g->m, frame + 16, seq->rflags | RFLAGS_ONE | RFLAGS_IF);
@@ -329,6 +332,7 @@ static bool read_exception(struct guest *g, struct outcome *out)
 {
     struct cpu *cpu = &g->m->cpus[0];
     uint64_t at = cpu->rip - 1 - (KERNEL_VA + HANDLERS_GPA), frame = cpu->regs[REG_RSP];
+    uint8_t fx[FXSAVE_BYTES];
 
     if (at % HANDLER_BYTES != 0 || at / HANDLER_BYTES >= 32 || cpu->cpl != 0)
         return false;
@@ -342,6 +346,8 @@ static bool read_exception(struct guest *g, struct outcome *out)
         return false;
     out->cr2 = out->vector == EXC_PF ? cpu->cr2 : 0;
     memcpy(out->regs, cpu->regs, sizeof(out->regs));
+    fpu_pack_fxsave(&cpu->fpu, fx, true, true);
+    memcpy(out->fx, fx, FX_BYTES);
     out->rip = kernel_read(g, frame);
     out->cs = (uint16_t)kernel_read(g, frame + 8);
     out->rflags = kernel_read(g, frame + 16);

@@ -14,6 +14,10 @@ void undef_begin(struct undef *u)
     u->last_rip = UINT64_MAX;
     u->insns = 0;
     u->cut_rip = UINT64_MAX;
+    u->pending = false;
+    u->pointers_known = u->pointers_loaded = false;
+    u->last_id = INSN_INVALID;
+    memset(u->pointers, 0, sizeof(u->pointers));
     memset(u->ids_seen, 0, sizeof(u->ids_seen));
 }
 
@@ -50,7 +54,27 @@ static uint32_t after_shift(const struct insn *in, unsigned count, uint32_t now)
         cf_lost = false; /* larger counts are refused */
     if (count == 0)
         return now;
-    return FL_AF | (count == 1 ? 0 : FL_OF) | (cf_lost ? FL_CF : 0);
+    return (now & UNDEF_C1) | FL_AF | (count == 1 ? 0 : FL_OF) | (cf_lost ? FL_CF : 0);
+}
+
+/* C1 after FCOMI and theirs: Intel clears it (SDM vol. 2), an AMD leaves it. Anything that writes a
+ * result defines it again. */
+static uint32_t after_x87(const struct insn *in, uint32_t now)
+{
+    if (in->id >= INSN_FCOMI && in->id <= INSN_FUCOMIP)
+        return now | UNDEF_C1;
+    if (in->id == INSN_FNINIT || in->id == INSN_FLDENV || in->id == INSN_FRSTOR ||
+        in->id == INSN_FXRSTOR || (in->id >= INSN_FADD && in->id <= INSN_FUCOMPP))
+        return now & ~UNDEF_C1;
+    return now;
+}
+
+/* What stores the status word. */
+static uint32_t x87_reads(const struct insn *in)
+{
+    return in->id == INSN_FNSTSW || in->id == INSN_FNSTENV || in->id == INSN_FNSAVE ||
+                   in->id == INSN_FXSAVE
+               ? UNDEF_C1 : 0;
 }
 
 static uint32_t after_insn(const struct insn *in, const struct cpu *cpu, uint32_t now)
@@ -67,7 +91,7 @@ static uint32_t after_insn(const struct insn *in, const struct cpu *cpu, uint32_
     case INSN_SAR:
     case INSN_SHLD:
     case INSN_SHRD: return after_shift(in, shift_count(in, cpu), now);
-    default: return (now & ~(uint32_t)info->flags_written) | info->flags_undef;
+    default: return (after_x87(in, now) & ~(uint32_t)info->flags_written) | info->flags_undef;
     }
 }
 
@@ -93,9 +117,62 @@ static bool is_short_near_branch(const struct insn *in, const struct cpu *cpu)
     return is_near && (in->flags & INSN_OPSZ) && cpu_code_size(cpu) == CODE_64;
 }
 
+static uint64_t reg_or_zero(const struct cpu *cpu, unsigned reg)
+{
+    return reg < REG_NONE ? cpu->regs[reg] : 0;
+}
+
+static uint64_t linear_of(const struct insn *in, const struct cpu *cpu)
+{
+    uint64_t base = in->base == REG_RIP ? cpu->rip + in->len : reg_or_zero(cpu, in->base);
+    uint64_t offset = base + (reg_or_zero(cpu, in->index) << in->scale) + (uint64_t)(int64_t)in->disp;
+
+    if (in->addrsize == OPSIZE_32)
+        offset = (uint32_t)offset;
+    else if (in->addrsize == OPSIZE_16)
+        offset = (uint16_t)offset;
+    return offset + (in->seg == SEG_GS ? GS_BASE : 0);
+}
+
+/* Whether masked bytes are accessed, as far as faults can tell, is the makers' choice (SDM vol. 2,
+ * MASKMOVDQU): an AMD always faults, Intel's with a mask of zeros need not. */
+static bool is_partial_store(const struct insn *in, const struct cpu *cpu)
+{
+    uint64_t rdi = cpu->regs[REG_RDI], bytes = in->id == INSN_MASKMOVQ ? 8 : 16;
+
+    if (in->addrsize == OPSIZE_32)
+        rdi = (uint32_t)rdi;
+    rdi += in->seg == SEG_GS ? GS_BASE : 0;
+    if ((cpu->rflags & RFLAGS_AC) && (rdi & (bytes - 1)) != 0)
+        return true;
+    return !(rdi - DATA_VA <= DATA_BYTES - bytes || rdi - STACK_VA <= STACK_BYTES - bytes);
+}
+
+/* Whether AC wants 16-byte operands that need no alignment aligned to 8 or 16 bytes, or at all, is the
+ * makers' choice (SDM vol. 2, MOVUPS). */
+static bool is_loosely_aligned(const struct insn *in, const struct cpu *cpu)
+{
+    unsigned attrs = insn_info[in->id].attrs;
+    bool stores = in->id == INSN_MASKMOVDQU;
+    uint64_t va = stores ? cpu->regs[REG_RDI] : linear_of(in, cpu);
+
+    return (cpu->rflags & RFLAGS_AC) && (attrs & IA_SSE) && !(attrs & IA_ALIGN16) &&
+           (stores || ((in->flags & INSN_MEM) && in->opsize == OPSIZE_128)) && (va & 15) == 8;
+}
+
+/* Bit 17 of MXCSR is AMD's (misaligned operands are allowed); for Intel it is reserved, #GP. */
+static bool loads_amd_mxcsr(const struct undef *u, const struct insn *in, const struct cpu *cpu)
+{
+    uint64_t va = linear_of(in, cpu) + (in->id == INSN_FXRSTOR ? FX_MXCSR : 0);
+    uint8_t bytes[4] = {0};
+
+    u->peek(u->opaque, va, bytes, sizeof(bytes));
+    return (bytes[2] & 2) != 0;
+}
+
 static bool result_is_undefined(const struct undef *u, const struct insn *in, const struct cpu *cpu)
 {
-    if (is_short_near_branch(in, cpu))
+    if (is_short_near_branch(in, cpu) || is_loosely_aligned(in, cpu))
         return true;
     switch (in->id) {
     case INSN_SHLD:
@@ -106,6 +183,10 @@ static bool result_is_undefined(const struct undef *u, const struct insn *in, co
     case INSN_POP_SREG: /* of 32 bits AMD reads all */
         return (in->opsize == OPSIZE_32 && (cpu->regs[REG_RSP] & 3)) ||
                loads_linux_segment(u, in, cpu);
+    case INSN_LDMXCSR:
+    case INSN_FXRSTOR: return loads_amd_mxcsr(u, in, cpu);
+    case INSN_MASKMOVQ:
+    case INSN_MASKMOVDQU: return is_partial_store(in, cpu);
     case INSN_MOV_TO_SREG: return loads_linux_segment(u, in, cpu);
     case INSN_MOVS:
     case INSN_STOS: /* over itself: hardware notices after an unknown number of iterations */
@@ -125,6 +206,36 @@ static bool does_nothing(const struct insn *in, const struct cpu *cpu)
            (cpu->regs[REG_RCX] & mask) == 0;
 }
 
+/* FOP, FIP and FDP in what FNSTENV, FNSAVE and FXSAVE store; in the last the mask of MXCSR too. */
+static void note_pointers(struct undef *u, const struct insn *in, const struct cpu *cpu)
+{
+    switch (in->id) {
+    case INSN_FNSTENV:
+    case INSN_FNSAVE:
+        u->pointers[0].va = linear_of(in, cpu) + (in->opsize == OPSIZE_16 ? 6 : 12);
+        u->pointers[0].len = in->opsize == OPSIZE_16 ? 8 : 16;
+        break;
+    case INSN_FXSAVE:
+        u->pointers[0] = (struct undef_range){linear_of(in, cpu) + FX_POINTERS, FX_MXCSR - FX_POINTERS};
+        u->pointers[1] = (struct undef_range){linear_of(in, cpu) + FX_MXCSR_MASK, 4};
+        break;
+    default: break;
+    }
+}
+
+/* All makers keep the pointers of an instruction that raises an unmasked exception, for its handler;
+ * not of one whose exception another unmasks. An AMD loads none if no exception is pending. */
+static void follow_pending(struct undef *u, const struct cpu *cpu)
+{
+    bool pending = (cpu->fpu.sw & FSW_ES) != 0;
+
+    if (u->last_id == INSN_FLDENV || u->last_id == INSN_FRSTOR || u->last_id == INSN_FXRSTOR)
+        u->pointers_loaded = true;
+    if (u->last_id != INSN_INVALID && pending && !u->pending)
+        u->pointers_known = u->last_id != INSN_FLDCW && !u->pointers_loaded;
+    u->pending = pending;
+}
+
 bool undef_step(struct undef *u, const struct cpu *cpu)
 {
     uint8_t bytes[UNDEF_MAX_BYTES];
@@ -132,18 +243,25 @@ bool undef_step(struct undef *u, const struct cpu *cpu)
     unsigned n;
 
     u->now = u->after;
+    follow_pending(u, cpu);
     n = u->peek(u->opaque, cpu->rip, bytes, sizeof(bytes));
     if (n == 0 || insn_decode(bytes, n, cpu_code_size(cpu), &in) != DECODE_OK)
         return true; /* it will fault */
-    if ((insn_info[in.id].flags_read & u->now) || result_is_undefined(u, &in, cpu)) {
+    if (u->pointers[0].len != 0 && in.id != INSN_INT3) { /* it could read them */
         u->cut_rip = cpu->rip;
         return false;
     }
+    if (((insn_info[in.id].flags_read | x87_reads(&in)) & u->now) || result_is_undefined(u, &in, cpu)) {
+        u->cut_rip = cpu->rip;
+        return false;
+    }
+    note_pointers(u, &in, cpu);
     if (!does_nothing(&in, cpu))
         u->after = after_insn(&in, cpu, u->now);
     if (cpu->rip != u->last_rip)
         u->insns++;
     u->last_rip = cpu->rip;
+    u->last_id = in.id;
     u->ids_seen[(in.id & 1023) >> 6] |= 1ULL << (in.id & 63);
     return true;
 }

@@ -77,6 +77,7 @@ void gen_template(uint8_t *arena, uint64_t seed)
 
         memcpy(arena + at, &v, sizeof(v));
     }
+    gen_fp_template(&g, arena + CODE_BYTES);
 }
 
 /* --- initial state --- */
@@ -139,7 +140,17 @@ static uint32_t choose_start(struct gen *g)
     return CODE_BYTES - SEQ_CODE_BYTES + rnd(g, SEQ_CODE_BYTES);
 }
 
-void gen_program(struct gen_program *p, uint64_t seed, unsigned bits)
+static void append(struct gen *g)
+{
+    if (g->p->set == GEN_INTEGER || chance(g, 15))
+        gen_integer(g);
+    else if (g->p->set == GEN_SIMD)
+        gen_simd(g);
+    else
+        gen_x87(g);
+}
+
+void gen_program(struct gen_program *p, uint64_t seed, unsigned bits, enum gen_set set)
 {
     struct gen g = {.rng = {seed}, .p = p};
     unsigned wanted, is32;
@@ -149,12 +160,14 @@ void gen_program(struct gen_program *p, uint64_t seed, unsigned bits)
     is32 = rnd(&g, 100) < 15;
     p->bits = bits ? bits : is32 ? 32 : 64;
     g.is64 = p->bits == 64;
+    p->set = set == GEN_MIXED ? (enum gen_set)rnd(&g, GEN_SETS) : set;
     choose_registers(&g);
     p->rflags = choose_flags(&g);
+    gen_fp_state(&g);
     p->start = choose_start(&g);
     wanted = 1 + rnd(&g, 16);
     while (p->n < wanted)
-        gen_integer(&g);
+        append(&g);
 }
 
 /* --- layout --- */
@@ -209,6 +222,7 @@ bool gen_assemble(const struct gen_program *p, struct seq *seq)
                    off + p->items[i].len <= seq->code_len ? p->items[i].len : seq->code_len - off);
     }
     memcpy(seq->regs, p->regs, sizeof(seq->regs));
+    memcpy(seq->fx, p->fx, sizeof(seq->fx));
     seq->rip = at[0];
     seq->rflags = p->rflags;
     seq->cs = p->bits == 64 ? USER_CS64 : USER_CS32;

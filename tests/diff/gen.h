@@ -34,12 +34,17 @@ struct gen_item {
     bool dropped;
 };
 
+/* Of which instructions programs are made; all but integer ones have some of those mixed in. */
+enum gen_set { GEN_INTEGER, GEN_SIMD, GEN_X87, GEN_SETS, GEN_MIXED = GEN_SETS };
+
 struct gen_program {
     uint64_t seed;
+    enum gen_set set; /* not GEN_MIXED */
     unsigned bits; /* 64 or 32 */
     unsigned n;
     uint64_t regs[16];
     uint64_t rflags;
+    uint8_t fx[FX_BYTES];
     uint32_t start; /* offset of the code in the code pages */
     struct gen_item items[GEN_MAX_ITEMS];
 };
@@ -55,8 +60,8 @@ static inline uint32_t rng_below(struct rng *r, uint32_t n)
     return (uint32_t)((rng_next(r) >> 32) * n >> 32);
 }
 
-/* `bits`: 64, 32, or 0 for mostly 64. */
-void gen_program(struct gen_program *p, uint64_t seed, unsigned bits);
+/* `bits`: 64, 32, or 0 for mostly 64. GEN_MIXED: any set. */
+void gen_program(struct gen_program *p, uint64_t seed, unsigned bits, enum gen_set set);
 /* Lays the program out. False when it does not fit into the code pages. */
 bool gen_assemble(const struct gen_program *p, struct seq *seq);
 /* The arena's initial content. */

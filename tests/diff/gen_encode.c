@@ -189,7 +189,12 @@ static void pick_index(struct gen *g, struct enc *e)
 
 void gen_memory(struct gen *g, struct enc *e, unsigned size)
 {
-    uint64_t target = gen_address(g, size), known = 0;
+    gen_memory_at(g, e, gen_address(g, size));
+}
+
+void gen_memory_at(struct gen *g, struct enc *e, uint64_t target)
+{
+    uint64_t known = 0;
 
     e->is_mem = true;
     e->has_modrm = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the parts of the generator: gen.c (values, layout), gen_encode.c, gen_operands.c,
- * gen_integer.c, gen_control.c. */
+ * gen_integer.c, gen_control.c, gen_fp.c, gen_simd.c, gen_x87.c. */
 #ifndef DIFF_GEN_INTERNAL_H
 #define DIFF_GEN_INTERNAL_H
 
@@ -67,6 +67,8 @@ static inline struct gen_item *gen_last(struct gen *g)
 }
 /* Chooses a memory operand of `size` bytes. */
 void gen_memory(struct gen *g, struct enc *e, unsigned size);
+/* ... at this address. */
+void gen_memory_at(struct gen *g, struct enc *e, uint64_t target);
 
 /* --- operands (gen_operands.c) --- */
 
@@ -88,10 +90,26 @@ void gen_maybe_lock(struct gen *g, struct enc *e);
 /* Makes `flags` (FL_*) defined before an instruction that reads them. */
 void gen_need_flags(struct gen *g, uint32_t flags);
 
+/* --- floating point (gen_fp.c) --- */
+
+/* A block of this many bytes of operands of one kind: singles, doubles, 80-bit, integers ... */
+void gen_fp_operands(struct gen *g, uint8_t *out, unsigned bytes);
+#define GEN_FP_BLOCK 80u
+void gen_fp_state(struct gen *g);
+/* In the arena's template: words for MXCSR, FCW and state images to be loaded from. */
+#define GEN_CONTROL_VA    (DATA_VA + 0x400u)
+#define GEN_CONTROL_WORDS 32u /* 16 bytes each: MXCSR, FCW */
+#define GEN_IMAGE_VA      (DATA_VA + 0x600u)
+#define GEN_IMAGES        4u
+#define GEN_IMAGE_BYTES   0x240u
+void gen_fp_template(struct gen *g, uint8_t *data);
+
 /* --- kinds of instructions (gen_integer.c, gen_control.c) --- */
 
 /* Appends one instruction, or a few that belong together. */
 void gen_integer(struct gen *g);
+void gen_simd(struct gen *g);
+void gen_x87(struct gen *g);
 
 void kind_plain(struct gen *g);
 void kind_push(struct gen *g);

@@ -5,7 +5,7 @@
  * The child lives in its signal handler. Every sequence ends in an exception, so in a signal; the
  * handler notes the interrupted state, restores the arena, puts the next sequence's state into the
  * signal frame and returns from the signal into it. No trampoline of ours runs between the two, so
- * every register, the stack pointer and all flags are the sequence's own.
+ * every register, the stack pointer, all flags and the floating-point state are the sequence's own.
  *
  * Sandbox: no open file but two pipes, a seccomp filter that allows reading and writing those,
  * returning from signals and exit; limits on CPU time; death with the parent. No register ever
@@ -126,10 +126,28 @@ static const int greg_of[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG
                                 REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
                                 REG_R12, REG_R13, REG_R14, REG_R15};
 
-static RAW void record(const greg_t *gregs, struct outcome *out)
+/* What the kernel adds to the FXSAVE image in a signal frame (Linux, uapi/asm/sigcontext.h). */
+#define FRAME_SW_MAGIC     464u
+#define FRAME_XSTATE_BV    512u
+#define FRAME_SW_HAS_XSAVE 0x46505853u /* FP_XSTATE_MAGIC1 */
+
+/* Beyond x87 and SSE all is in its initial state: no upper halves of vector registers. */
+static RAW void load_fpu(uint8_t *frame, const struct seq *seq)
 {
+    uint64_t components = 3;
+
+    copy(frame, seq->fx, FX_MXCSR_MASK);
+    copy(frame + FX_ST, seq->fx + FX_ST, FX_BYTES - FX_ST);
+    if (*(const uint32_t *)(const void *)(frame + FRAME_SW_MAGIC) == FRAME_SW_HAS_XSAVE)
+        copy(frame + FRAME_XSTATE_BV, &components, sizeof(components));
+}
+
+static RAW void record(const mcontext_t *m, struct outcome *out)
+{
+    const greg_t *gregs = m->gregs;
     unsigned i;
 
+    copy(out->fx, m->fpregs, FX_BYTES);
     for (i = 0; i < 16; i++)
         out->regs[i] = (uint64_t)gregs[greg_of[i]];
     out->rip = (uint64_t)gregs[REG_RIP];
@@ -146,10 +164,12 @@ static RAW void record(const greg_t *gregs, struct outcome *out)
         collect_part(&arena_parts[i], out);
 }
 
-static RAW void load(greg_t *gregs, const struct seq *seq)
+static RAW void load(mcontext_t *m, const struct seq *seq)
 {
+    greg_t *gregs = m->gregs;
     unsigned i;
 
+    load_fpu((uint8_t *)m->fpregs, seq);
     copy((void *)(uintptr_t)seq->rip, seq->code, seq->code_len);
     for (i = 0; i < 16; i++)
         gregs[greg_of[i]] = (greg_t)seq->regs[i];
@@ -173,22 +193,22 @@ static RAW void next_batch(bool first)
 
 static RAW void on_signal(int sig, siginfo_t *info, void *context)
 {
-    greg_t *gregs = ((ucontext_t *)context)->uc_mcontext.gregs;
+    mcontext_t *m = &((ucontext_t *)context)->uc_mcontext;
     struct shared *s = child_shared;
 
-    /* The handler starts with the sequence's AC, NT and ID. */
+    /* The handler starts with the sequence's AC, NT and ID; with a fresh FPU. */
     __asm__ volatile("pushq $0x202\n\tpopfq" : : : "cc", "memory");
     (void)sig;
     (void)info;
     if (s->slot == NATIVE_SLOTS) {
         next_batch(true);
     } else {
-        record(gregs, &s->batches[s->slot].outcomes[s->current]);
+        record(m, &s->batches[s->slot].outcomes[s->current]);
         s->current++;
         if (s->current == s->batches[s->slot].count)
             next_batch(false);
     }
-    load(gregs, &s->batches[s->slot].seqs[s->current]);
+    load(m, &s->batches[s->slot].seqs[s->current]);
 }
 
 /* --- setting the child up --- */

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The emulated CPU against the host CPU, integer instructions in 64-bit and 32-bit user mode.
+ * The emulated CPU against the host CPU: integer, x87, MMX and SSE instructions in 64-bit and 32-bit
+ * user mode.
  *
- *   diff_integer [--seed S] [--count N] [--sequence I] [--bits 32|64] [--keep-going N]
- * [--self-test]
+ *   diff_cpu [--set integer|simd|x87|mixed] [--seed S] [--count N] [--sequence I] [--bits 32|64]
+ *            [--keep-going N] [--self-test]
  *
  * Runs random sequences until N instructions (default a million) were executed and compared: all
- * registers, defined flags, exception with error code and CR2, and memory. Each sequence runs three
- * times: on the host, in the emulator in one go, and in the emulator an instruction at a time; the
- * two emulator runs must agree in everything, undefined flags and instruction count included.
+ * registers, floating-point state, defined flags, exception with error code and CR2, and memory.
+ * Each sequence runs three times: on the host, in the emulator in one go, and in the emulator an
+ * instruction at a time; the two emulator runs must agree in everything, undefined flags and
+ * instruction count included.
  *
  * A sequence that differs is reduced, and printed with what reproduces it.
  *
@@ -19,7 +21,6 @@
  * code was asked for and the host runs none.
  */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@
 
 #include <emu/cpu.h>
 
+#include "diff_compare.h"
 #include "diff_guest.h"
 #include "diff_undef.h"
 #include "gen.h"
@@ -40,13 +42,12 @@
 #define STATUS_SETUP        2
 #define STATUS_SKIP         77
 #define REPORT_BYTES        4096
-#define COMPARED_FLAGS      0x7fd5u   /* CF PF AF ZF SF TF IF DF OF IOPL NT */
-#define COMPARED_HIGH_FLAGS 0x270000u /* RF VM AC ID */
 
 struct options {
     uint64_t seed, count, sequence;
     bool one_sequence, self_test;
     unsigned bits, keep_going;
+    enum gen_set set;
 };
 
 /* One sequence on its way through both CPUs. */
@@ -54,7 +55,7 @@ struct run {
     struct gen_program program;
     struct seq seq;
     struct outcome guest; /* in one go or in slices */
-    uint32_t undef;       /* FL_*: not to be compared with the host */
+    struct excused undef; /* not to be compared with the host */
     uint32_t insns;
     bool skip;   /* cannot be compared */
     bool broken; /* the emulator disagrees with itself: see report */
@@ -80,115 +81,6 @@ struct session {
     uint64_t next, insns, compared, skipped, cut, failures, disturbed;
     uint64_t vectors[32];
 };
-
-/* --- comparing --- */
-
-struct text {
-    char *at;
-    size_t left;
-};
-
-static void say(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct text *t, const char *format, ...)
-{
-    va_list args;
-    int n;
-
-    va_start(args, format);
-    n = vsnprintf(t->at, t->left, format, args);
-    va_end(args);
-    if (n < 0 || (size_t)n >= t->left)
-        n = t->left > 0 ? (int)t->left - 1 : 0;
-    t->at += n;
-    t->left -= (size_t)n;
-}
-
-static const char *const reg_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
-
-/* Linear address of a line of the arena. */
-static uint32_t line_va(uint32_t index)
-{
-    uint32_t offset = index * LINE_BYTES;
-    unsigned i;
-
-    for (i = 0; i + 1 < ARENA_PARTS; i++)
-        if (offset < arena_parts[i + 1].first_page * PAGE)
-            break;
-    return arena_parts[i].va + offset - arena_parts[i].first_page * PAGE;
-}
-
-static const uint8_t *line_bytes(const struct outcome *o, uint32_t index, const uint8_t *template,
-                                 uint32_t *cursor)
-{
-    while (*cursor < o->nlines && o->lines[*cursor].index < index)
-        (*cursor)++;
-    if (*cursor < o->nlines && o->lines[*cursor].index == index)
-        return o->lines[*cursor].bytes;
-    return template + index * LINE_BYTES;
-}
-
-static unsigned compare_lines(const struct outcome *a, const struct outcome *b,
-                              const uint8_t *template, struct text *t)
-{
-    uint32_t index, i, ca = 0, cb = 0;
-    unsigned n = 0;
-
-    if (a->nlines == b->nlines && memcmp(a->lines, b->lines, a->nlines * sizeof(a->lines[0])) == 0)
-        return 0;
-    for (index = 0; index < ARENA_LINES; index++) {
-        const uint8_t *x = line_bytes(a, index, template, &ca);
-        const uint8_t *y = line_bytes(b, index, template, &cb);
-
-        for (i = 0; i < LINE_BYTES; i++)
-            if (x[i] != y[i] && n++ < 24)
-                say(t, "  memory %08x: expected %02x, found %02x\n", line_va(index) + i, x[i],
-                    y[i]);
-    }
-    return n;
-}
-
-static unsigned compare_item(struct text *t, const char *name, uint64_t expected, uint64_t found)
-{
-    if (expected == found)
-        return 0;
-    say(t, "  %s: expected %" PRIx64 ", found %" PRIx64 "\n", name, expected, found);
-    return 1;
-}
-
-/* Linux says "protection" for every fault of a user in the kernel's half, so as not to show what is
- * mapped there. */
-static uint32_t comparable_error(const struct outcome *o)
-{
-    return o->vector == 14 && o->cr2 >= 0x7ffffffff000ULL ? o->error & ~1u : o->error;
-}
-
-/* The kernel's return to the signal handler makes null selectors 0 (SDM vol. 2, IRET). */
-static uint16_t comparable_selector(uint16_t selector)
-{
-    return selector < 4 ? 0 : selector;
-}
-
-/* Number of differences, described in *t. */
-static unsigned compare(const struct outcome *expected, const struct outcome *found,
-                        uint32_t flags_ignored, const uint8_t *template, struct text *t)
-{
-    uint64_t flags = (COMPARED_FLAGS | COMPARED_HIGH_FLAGS) & ~(uint64_t)flags_ignored;
-    unsigned i, n = 0;
-
-    n += compare_item(t, "exception", expected->vector, found->vector);
-    n += compare_item(t, "error code", comparable_error(expected), comparable_error(found));
-    n += compare_item(t, "cr2", expected->cr2, found->cr2);
-    n += compare_item(t, "rip", expected->rip, found->rip);
-    n += compare_item(t, "cs", expected->cs, found->cs);
-    n += compare_item(t, "ss", expected->ss, found->ss);
-    n += compare_item(t, "ds", comparable_selector(expected->ds), comparable_selector(found->ds));
-    n += compare_item(t, "es", comparable_selector(expected->es), comparable_selector(found->es));
-    for (i = 0; i < 16; i++)
-        n += compare_item(t, reg_names[i], expected->regs[i], found->regs[i]);
-    n += compare_item(t, "rflags (defined)", expected->rflags & flags, found->rflags & flags);
-    return n + compare_lines(expected, found, template, t);
-}
 
 /* --- the emulator's runs --- */
 
@@ -240,6 +132,7 @@ static unsigned slice_of(const struct gen_program *p)
 static void run_guest(struct session *s, struct run *r)
 {
     uint64_t stepped_icount = 0, icount = 0;
+    const struct excused nothing = {0};
     enum guest_end end;
     struct text t = {r->report, sizeof(r->report)};
     unsigned n;
@@ -263,11 +156,13 @@ static void run_guest(struct session *s, struct run *r)
         return;
     }
     say(&t, "  stepped (expected) and sliced (found):\n");
-    n = compare(&s->stepped, &r->guest, 0, s->template, &t);
+    n = compare(&s->stepped, &r->guest, &nothing, s->template, &t);
     n += compare_item(&t, "icount", stepped_icount, icount);
     r->broken = n != 0;
     r->insns = s->undef.insns;
-    r->undef = s->stepped.vector == 1 ? s->undef.after : s->undef.now;
+    r->undef.flags = s->stepped.vector == 1 ? s->undef.after : s->undef.now;
+    r->undef.x87_pointers = s->stepped.vector != EXC_MF || !s->undef.pointers_known;
+    memcpy(r->undef.memory, s->undef.pointers, sizeof(r->undef.memory));
     if (s->inject && undef_saw(&s->undef, INSN_XADD))
         r->guest.regs[0] ^= 8;
 }
@@ -315,19 +210,26 @@ static bool is_memory_fault(unsigned vector)
     return vector == EXC_PF || vector == EXC_SS || vector == EXC_AC || vector == EXC_GP;
 }
 
+static bool is_state_image(unsigned id)
+{
+    return id == INSN_FNSTENV || id == INSN_FNSAVE || id == INSN_FLDENV || id == INSN_FRSTOR ||
+           id == INSN_FXSAVE || id == INSN_FXRSTOR;
+}
+
 /*
  * Faults of instructions that access memory more than once, where makers differ in what they report
  * or have done by then. All else has to be equal. CALL to a non-canonical address with a stack that
  * cannot be written: Intel checks the address first (SDM vol. 2, CALL, the operation section), AMD
- * pushes first. CMPS with two bad operands: the AMD that this was written on reads ES:rDI first,
- * but with REPE and bytes DS:rSI. RETF, IRET: the order in which the words are read, and against
- * the checks of the selector. POPA: that AMD has loaded the registers of the words before the one
- * that cannot be read.
+ * pushes first. Images of the x87's state: which byte of the bad page CR2 tells. CMPS with two bad
+ * operands: the AMD that this was written on reads ES:rDI first, but with REPE and bytes DS:rSI.
+ * RETF, IRET: the order in which the words are read, and against the checks of the selector. POPA:
+ * that AMD has loaded the registers of the words before the one that cannot be read.
  */
 static bool has_two_reasons(const struct insn *in, const struct outcome *guest)
 {
-    return in->id == INSN_CMPS || in->id == INSN_RET_FAR || in->id == INSN_IRET ||
-           in->id == INSN_POPA || (in->id == INSN_CALL && guest->vector == EXC_GP);
+    return is_state_image(in->id) || in->id == INSN_CMPS || in->id == INSN_RET_FAR ||
+           in->id == INSN_IRET || in->id == INSN_POPA ||
+           (in->id == INSN_CALL && guest->vector == EXC_GP);
 }
 
 /* The two differ as makers do; all else has to be equal. */
@@ -351,10 +253,12 @@ static bool is_makers_choice(struct session *s, const struct run *r, const struc
     same->vector = r->guest.vector;
     same->error = r->guest.error;
     same->cr2 = r->guest.cr2;
-    return compare(same, &r->guest, r->undef, s->template, &t) == 0;
+    return compare(same, &r->guest, &r->undef, s->template, &t) == 0;
 }
 
 /* --- reporting and reducing --- */
+
+static const char *const set_names[] = {"integer", "simd", "x87", "mixed"};
 
 static bool differs(struct session *s, struct run *r, const struct outcome *host)
 {
@@ -362,7 +266,7 @@ static bool differs(struct session *s, struct run *r, const struct outcome *host
 
     r->report[0] = '\0';
     say(&t, "  host (expected) and emulator (found):\n");
-    return compare(host, &r->guest, r->undef, s->template, &t) != 0 &&
+    return compare(host, &r->guest, &r->undef, s->template, &t) != 0 &&
            !is_makers_choice(s, r, host);
 }
 
@@ -420,6 +324,33 @@ static void clear_registers(struct session *s, struct run *r)
         r->program.rflags = old;
 }
 
+/* Puts `bytes` of the floating-point state to a plain value if the program still fails. */
+static void try_fx(struct session *s, struct run *r, unsigned at, unsigned bytes, unsigned value)
+{
+    uint8_t old[16];
+
+    memcpy(old, r->program.fx + at, bytes);
+    memset(r->program.fx + at, 0, bytes);
+    r->program.fx[at] = (uint8_t)value;
+    r->program.fx[at + 1] = (uint8_t)(value >> 8);
+    if (memcmp(old, r->program.fx + at, bytes) != 0 && !fails(s, r))
+        memcpy(r->program.fx + at, old, bytes);
+}
+
+static void clear_fx(struct session *s, struct run *r)
+{
+    unsigned i;
+
+    for (i = 0; i < 8; i++)
+        try_fx(s, r, FX_ST + 16 * i, 10, 0);
+    for (i = 0; i < 16; i++)
+        try_fx(s, r, FX_XMM + 16 * i, 16, 0);
+    try_fx(s, r, FX_CW, 2, 0x37f);
+    try_fx(s, r, FX_SW, 2, 0);
+    try_fx(s, r, FX_TAGS, 2, 0);
+    try_fx(s, r, FX_MXCSR, 2, 0x1f80);
+}
+
 static unsigned items_left(const struct gen_program *p)
 {
     unsigned i, n = 0;
@@ -456,8 +387,8 @@ static void print_failure(const struct session *s, const struct run *r, uint64_t
 {
     unsigned i;
 
-    printf("DIFFERENCE: diff_integer --seed %" PRIu64 " --sequence %" PRIu64 "%s\n", s->opt.seed,
-           index,
+    printf("DIFFERENCE: diff_cpu --seed %" PRIu64 " --sequence %" PRIu64 " --set %s%s\n",
+           s->opt.seed, index, set_names[s->opt.set],
            s->opt.bits == 32   ? " --bits 32"
            : s->opt.bits == 64 ? " --bits 64"
                                : "");
@@ -466,7 +397,8 @@ static void print_failure(const struct session *s, const struct run *r, uint64_t
     print_code(r);
     for (i = 0; i < 16; i++)
         printf("  %-3s %016" PRIx64 "%s", reg_names[i], r->seq.regs[i], i % 4 == 3 ? "\n" : "");
-    printf("  rflags %" PRIx64 "; not compared: %x\n%s\n", r->seq.rflags, r->undef, r->report);
+    print_fx(r->seq.fx);
+    printf("  rflags %" PRIx64 "; not compared: %x\n%s\n", r->seq.rflags, r->undef.flags, r->report);
     fflush(stdout);
 }
 
@@ -503,6 +435,7 @@ static void report(struct session *s, const struct run *failed, uint64_t index)
     while (drop_items(s, r))
         ;
     clear_registers(s, r);
+    clear_fx(s, r);
     fails(s, r);
     print_failure(s, r, index);
 }
@@ -528,7 +461,8 @@ static void start_batch(struct session *s, struct batch *b)
         struct run *r = &b->runs[i];
 
         b->index[i] = s->next++;
-        gen_program(&r->program, sequence_seed(s->opt.seed, b->index[i]), s->opt.bits);
+        gen_program(&r->program, sequence_seed(s->opt.seed, b->index[i]), s->opt.bits,
+                    s->opt.set);
         run_guest(s, r);
         if (!r->skip && !r->broken)
             nb->seqs[nb->count++] = r->seq;
@@ -616,10 +550,11 @@ static void run_all(struct session *s)
 
 static bool notices(const struct outcome *a, const struct outcome *b, const uint8_t *template)
 {
+    const struct excused nothing = {0};
     char buf[REPORT_BYTES];
     struct text t = {buf, sizeof(buf)};
 
-    return compare(a, b, 0, template, &t) != 0;
+    return compare(a, b, &nothing, template, &t) != 0;
 }
 
 static int test_compare(struct session *s)
@@ -660,6 +595,14 @@ static int test_compare(struct session *s)
     SPOIL(b.nlines = 0);
     SPOIL(b.lines[0].index = 151);
     SPOIL(b.lines[0].bytes[63] ^= 0x80);
+    for (i = 0; i < 8; i++)
+        SPOIL(b.fx[FX_ST + 16 * i + i + 2] ^= 1);
+    for (i = 0; i < 16; i++)
+        SPOIL(b.fx[FX_XMM + 16 * i + i] ^= 1);
+    SPOIL(b.fx[FX_CW + 1] ^= 1);
+    SPOIL(b.fx[FX_SW + 1] ^= 0x40);
+    SPOIL(b.fx[FX_TAGS] ^= 0x40);
+    SPOIL(b.fx[FX_MXCSR] ^= 1);
     return missed == 0 ? 0 : 1;
 }
 
@@ -672,7 +615,7 @@ static int test_reduction(struct session *s)
 
     s->inject = true;
     for (i = 0; i < 20000; i++) {
-        gen_program(&r->program, sequence_seed(s->opt.seed, i), 64);
+        gen_program(&r->program, sequence_seed(s->opt.seed, i), 64, GEN_INTEGER);
         if (r->program.n > 4 && fails(s, r))
             break;
     }
@@ -693,16 +636,27 @@ static int test_reduction(struct session *s)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: diff_integer [--seed S] [--count N] [--sequence I] [--bits 32|64]\n"
-                    "                    [--keep-going N] [--self-test]\n");
+    fprintf(stderr, "usage: diff_cpu [--set integer|simd|x87|mixed] [--seed S] [--count N]\n"
+                    "                [--sequence I] [--bits 32|64] [--keep-going N] [--self-test]\n");
     return STATUS_SETUP;
+}
+
+/* GEN_MIXED + 1: no such set. */
+static enum gen_set set_of(const char *name)
+{
+    unsigned i;
+
+    for (i = 0; i <= GEN_MIXED; i++)
+        if (strcmp(name, set_names[i]) == 0)
+            break;
+    return (enum gen_set)i;
 }
 
 static int parse(struct options *o, int argc, char **argv)
 {
     int i;
 
-    *o = (struct options){.seed = 1, .count = DEFAULT_COUNT, .keep_going = 5};
+    *o = (struct options){.seed = 1, .count = DEFAULT_COUNT, .keep_going = 5, .set = GEN_MIXED};
     for (i = 1; i < argc; i++) {
         uint64_t value;
 
@@ -713,7 +667,9 @@ static int parse(struct options *o, int argc, char **argv)
         if (i + 1 >= argc)
             return -1;
         value = strtoull(argv[i + 1], NULL, 0);
-        if (strcmp(argv[i], "--seed") == 0)
+        if (strcmp(argv[i], "--set") == 0 && set_of(argv[i + 1]) <= GEN_MIXED)
+            o->set = set_of(argv[i + 1]);
+        else if (strcmp(argv[i], "--seed") == 0)
             o->seed = value;
         else if (strcmp(argv[i], "--count") == 0)
             o->count = value;
