@@ -46,6 +46,26 @@ static void record(struct cpu *cpu, const struct op *op)
     }
 }
 
+/* FOP: eleven bits of the opcode, kept for an instruction that left an unmasked exception (SDM vol. 1, 8.1.9.1). */
+static OUT_OF_LINE void record_opcode(struct cpu *cpu, const struct op *op)
+{
+    uint64_t linear = op_rip(cpu, op) + (mode_code_size(cpu->mode) == CODE_64 ? 0 : cpu->seg[SEG_CS].base);
+    uint8_t bytes[INSN_MAX_LEN] = {0};
+    size_t n = cpu_peek(cpu, mode_code_size(cpu->mode) == CODE_64 ? linear : (uint32_t)linear, bytes, op->len);
+
+    for (size_t i = 0; i + 1 < n; i++)
+        if ((bytes[i] & 0xf8) == 0xd8) { /* behind the prefixes */
+            cpu->fpu.fop = (uint16_t)((bytes[i] & 7) << 8 | bytes[i + 1]);
+            return;
+        }
+}
+
+static void record_fault(struct cpu *cpu, const struct op *op)
+{
+    if (unlikely(x87_pending_exception(&cpu->fpu)) && x87_is_recorded(op->id))
+        record_opcode(cpu, op);
+}
+
 /* --- execution; these may fault and then have changed nothing --- */
 
 static bool condition_of(const struct cpu *cpu, unsigned id)
@@ -68,6 +88,7 @@ static OUT_OF_LINE void exec_register(struct cpu *cpu, const struct op *op)
     record(cpu, op);
     if (x87_execute(&cpu->fpu, &in, &none, condition, &eflags))
         flags_set(cpu, eflags);
+    record_fault(cpu, op);
 }
 
 static void load_operand(struct cpu *cpu, const struct op *op, uint64_t linear,
@@ -94,6 +115,7 @@ static OUT_OF_LINE void exec_load(struct cpu *cpu, const struct op *op, uint64_t
     load_operand(cpu, op, linear, &m);
     record(cpu, op);
     x87_execute(&cpu->fpu, &in, &m, false, &eflags);
+    record_fault(cpu, op);
 }
 
 static OUT_OF_LINE void exec_store(struct cpu *cpu, const struct op *op, uint64_t linear)
@@ -116,6 +138,7 @@ static OUT_OF_LINE void exec_store(struct cpu *cpu, const struct op *op, uint64_
     }
     record(cpu, op);
     x87_store_commit(&cpu->fpu, &s);
+    record_fault(cpu, op);
 }
 
 static inline unsigned operand_bytes(const struct op *op)

@@ -12,8 +12,8 @@
  * Exceptions become pending in FSW; nothing here raises #MF. Before an instruction for which x87_waits()
  * the engine checks x87_pending_exception(), and #NM by CR0.EM and TS before all of them.
  *
- * Not modelled: FOP stays 0 and FCS:FIP, FDS:FDP are what the engine puts there; there is no FERR# line:
- * with CR0.NE clear a pending exception raises #MF as well.
+ * FOP, FCS:FIP and FDS:FDP are what the engine puts there. Not modelled: the FERR# line: with CR0.NE clear a
+ * pending exception raises #MF as well.
  */
 #ifndef EMU_CPU_X87_INTERNAL_H
 #define EMU_CPU_X87_INTERNAL_H

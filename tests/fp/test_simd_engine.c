@@ -219,6 +219,26 @@ static void pending_x87_exception_waits_for_a_waiting_instruction(void **state)
     assert_int_equal(RUN(0xd9, 0xe8), -1);
 }
 
+static void opcode_of_an_unmasked_exception_is_kept(void **state)
+{
+    (void)state;
+    uint64_t error;
+
+    fresh();
+    fpu_set_control_word(&cpu->fpu, FCW_INIT);
+    assert_int_equal(RUN(0xd9, 0xfa), -1); /* fsqrt of an empty register, masked */
+    assert_int_equal(cpu->fpu.fop, 0);
+    fpu_init(&cpu->fpu);
+    fpu_set_control_word(&cpu->fpu, FCW_INIT & ~FP_IE);
+    assert_int_equal(RUN(0x67, 0xd8, 0x0f), -1); /* fmul dword [edi], behind a prefix */
+    assert_true(x87_pending_exception(&cpu->fpu));
+    assert_int_equal(cpu->fpu.fop, 0x00f);
+    assert_int_equal(RUN(0xdb, 0xe2), -1); /* fnclex: no instruction that is recorded */
+    assert_int_equal(cpu->fpu.fop, 0x00f);
+    assert_int_equal(RUN(0xdd, 0x1f), -1); /* fstp qword [rdi]: empty */
+    assert_int_equal(cpu->fpu.fop, 0x51f);
+}
+
 static void faulting_x87_store_leaves_the_stack(void **state)
 {
     (void)state;
@@ -563,6 +583,7 @@ int main(void)
         cmocka_unit_test(store_across_a_hole_faults_and_writes_nothing),
         cmocka_unit_test(unmasked_exception_sets_mxcsr_and_leaves_the_destination),
         cmocka_unit_test(pending_x87_exception_waits_for_a_waiting_instruction),
+        cmocka_unit_test(opcode_of_an_unmasked_exception_is_kept),
         cmocka_unit_test(faulting_x87_store_leaves_the_stack),
         cmocka_unit_test(mmx_instructions_take_over_the_x87),
         cmocka_unit_test(state_instructions_round_trip_and_check),
