@@ -22,7 +22,7 @@
 
 #define LONG_RUN       100000000u /* instructions */
 #define CUTS           3u   /* moments that are tried at a time for an earlier end */
-#define NEAR_MAX       160u /* places that are tried for one interrupt */
+#define NEAR_MAX       (4 * VISITS_MAX) /* places that are tried for one interrupt */
 #define INTERRUPTS_MAX 4u   /* interrupts behind the last act that are tried, */
 #define SOUNDINGS      8u   /* each at so many places first */
 
@@ -238,8 +238,10 @@ static struct script_event preemption_at(const struct visit *where)
                                  .len = sizeof(preempt_ns)};
 }
 
-/* Where the base run executes what an interrupt interrupted, the nearest first. */
+/* Where the base run executes what an interrupt interrupted, the likeliest first: where the stack is as deep; then, the
+ * nearest. */
 struct candidates {
+    struct visits places;
     struct script_event events[NEAR_MAX];
     struct trial trials[NEAR_MAX];
     size_t n;
@@ -247,15 +249,16 @@ struct candidates {
 
 static int find_candidates(struct reduction *r, const struct place *interrupted, struct candidates *c)
 {
-    struct visit places[NEAR_MAX];
-    size_t n = trials_find(&r->trials, r->none, interrupted->rip, interrupted->at.icount, places, NEAR_MAX);
+    struct visits *v = &c->places;
+    uint64_t near = interrupted->at.icount;
 
-    if (n == SIZE_MAX)
+    if (trials_find(&r->trials, r->none, interrupted, v) != 0)
         return -1;
-    sort_by_distance(places, n, interrupted->at.icount);
-    c->n = n;
-    for (size_t i = 0; i < n; i++) {
-        c->events[i] = preemption_at(&places[i]);
+    sort_by_distance(v->list, v->alike, near);
+    sort_by_distance(v->list + v->alike, v->n - v->alike, near);
+    c->n = v->n;
+    for (size_t i = 0; i < c->n; i++) {
+        c->events[i] = preemption_at(&v->list[i]);
         c->trials[i] = (struct trial){.set = r->none, .more = &c->events[i]};
     }
     return 0;

@@ -5,8 +5,8 @@
  *
  * First all that comes after the failure was sure is left out. If what then comes last is an act upon timing, the
  * interrupts that came then are looked for in the good run: at the places near there where the interrupted
- * instruction is executed, the guest is preempted, and if one of these runs fails, that preemption alone is the
- * answer, however many acts had led to it. Otherwise changes are taken away until none can be (replay/reduce.h).
+ * instruction is executed, those with a stack as deep first, the guest is preempted, and if one of these runs fails,
+ * that preemption alone is the answer, however many acts had led to it. Otherwise changes are taken away until none can be (replay/reduce.h).
  */
 #ifndef CLI_REDUCTION_H
 #define CLI_REDUCTION_H

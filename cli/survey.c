@@ -125,7 +125,8 @@ static struct place here(const struct machine *m)
 {
     return (struct place){.at = machine_moment(m),
                           .vns = clock_now_ns(&m->clock),
-                          .rip = cpu_linear_rip(&m->cpus[0])};
+                          .rip = cpu_linear_rip(&m->cpus[0]),
+                          .rsp = m->cpus[0].regs[REG_RSP]};
 }
 
 /* Makes room for `n` elements; false: out of memory. */

@@ -34,6 +34,7 @@ struct place {
     struct moment at;
     uint64_t vns;
     uint64_t rip;          /* linear, of the instruction before which it happened */
+    uint64_t rsp;
     char symbol[PLACE_TEXT]; /* empty: none is known */
 };
 

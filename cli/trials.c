@@ -271,11 +271,17 @@ size_t trials_first_failing(struct trials *t, const struct trial *list, size_t n
 
 /* --- where an instruction is executed --- */
 
-#define MAX_FOUND 80u /* on each side */
+#define PAGE_BYTES 4096u  /* stacks are aligned to as much, at least: by less than that, their depths can be compared */
+#define HITS_MAX   200000u /* behind: a loop that goes on and on is not gone through in search of what is alike */
+
+/* Visits of one kind. */
+struct kind {
+    size_t before, after; /* of the moment that they are to be close to: how many were seen */
+    struct visit first[VISITS_MAX], later[VISITS_MAX]; /* the last of those before, in a ring; the first after */
+};
 
 struct found {
-    size_t before, after; /* of `near`: how many were seen */
-    struct visit first[MAX_FOUND], later[MAX_FOUND]; /* the last of those before, in a ring; the first after */
+    struct kind kinds[2]; /* others, and those alike */
     char error[200];
 };
 
@@ -285,33 +291,43 @@ _Static_assert(sizeof(struct verdict) <= POOL_MAX_RESULT, "a pipe takes it at on
 struct search {
     struct trials *t;
     const uint8_t *set;
-    uint64_t rip, near;
-    size_t half;
+    const struct place *like;
     struct found found;
 };
+
+static bool is_alike(const struct machine *m, const struct place *like)
+{
+    return ((m->cpus[0].regs[REG_RSP] ^ like->rsp) & (PAGE_BYTES - 1)) == 0;
+}
+
+static void note_visit(struct kind *k, struct visit now, uint64_t near)
+{
+    if (now.at.icount < near)
+        k->first[k->before++ % VISITS_MAX] = now;
+    else if (k->after < VISITS_MAX)
+        k->later[k->after++] = now;
+}
 
 static void search_in_job(void *opaque, size_t i, void *result)
 {
     const struct search *s = opaque;
     struct found *f = result;
-    struct debug_point point = {.kind = DEBUG_EXEC, .address = s->rip, .length = 1};
-    struct trial from = {.set = s->set, .until = s->near > TRIALS_NEAR ? s->near - TRIALS_NEAR : 1};
+    uint64_t near = s->like->at.icount, hits = 0;
+    struct debug_point point = {.kind = DEBUG_EXEC, .address = s->like->rip, .length = 1};
+    struct trial from = {.set = s->set, .until = near > TRIALS_NEAR ? near - TRIALS_NEAR : 1};
     struct runner r;
 
     (void)i;
     if (!prepare(&r, s->t, &from, f->error, sizeof(f->error)))
         return;
-    r.run.until.icount = s->near + TRIALS_NEAR;
+    r.run.until.icount = near + TRIALS_NEAR;
     machine_debug_insert(r.m, &point);
-    while (script_play(&r.run, r.m) == STOP_DEBUG && f->after < s->half) {
+    while (script_play(&r.run, r.m) == STOP_DEBUG && f->kinds[true].after < VISITS_MAX && hits < HITS_MAX) {
         struct visit now = {machine_moment(r.m), clock_now_ns(&r.m->clock)};
 
-        if (now.at.icount + TRIALS_NEAR < s->near)
-            ; /* that it came by here on the way is of no interest */
-        else if (now.at.icount < s->near)
-            f->first[f->before++ % s->half] = now;
-        else
-            f->later[f->after++] = now;
+        if (now.at.icount + TRIALS_NEAR >= near) /* that it came by here on the way is of no interest */
+            note_visit(&f->kinds[is_alike(r.m, s->like)], now, near);
+        hits += now.at.icount >= near;
         machine_debug_ignore(r.m);
     }
 }
@@ -328,32 +344,35 @@ static enum pool_next take_found(void *opaque, size_t i, const void *result)
     return POOL_GO_ON;
 }
 
-size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t near, struct visit *out,
-                   size_t max)
+static void add_visits(struct visits *out, const struct kind *k)
 {
-    struct search s = {.t = t, .set = set, .rip = rip, .near = near};
+    for (size_t i = k->before < VISITS_MAX ? 0 : k->before - VISITS_MAX; i < k->before; i++)
+        out->list[out->n++] = k->first[i % VISITS_MAX];
+    for (size_t i = 0; i < k->after; i++)
+        out->list[out->n++] = k->later[i];
+}
+
+int trials_find(struct trials *t, const uint8_t *set, const struct place *like, struct visits *out)
+{
+    struct search s = {.t = t, .set = set, .like = like};
     struct pool pool = {.jobs = 1,
                         .result_bytes = sizeof(struct found),
                         .enter = t->no_sandbox ? NULL : sandbox_enter,
                         .work = search_in_job,
                         .done = take_found,
                         .opaque = &s};
-    const struct found *f = &s.found;
-    size_t n = 0, kept;
 
-    s.half = max / 2 < MAX_FOUND ? max / 2 : MAX_FOUND;
     if (pool_run(&pool, 1, t->error, sizeof(t->error)) != 0)
-        return SIZE_MAX;
-    if (f->error[0] != '\0') {
-        snprintf(t->error, sizeof(t->error), "%s", f->error);
-        return SIZE_MAX;
+        return -1;
+    if (s.found.error[0] != '\0') {
+        snprintf(t->error, sizeof(t->error), "%s", s.found.error);
+        return -1;
     }
-    kept = f->before < s.half ? f->before : s.half;
-    for (size_t k = f->before - kept; k < f->before; k++)
-        out[n++] = f->first[k % s.half];
-    for (size_t k = 0; k < f->after; k++)
-        out[n++] = f->later[k];
-    return n;
+    out->n = 0;
+    add_visits(out, &s.found.kinds[true]);
+    out->alike = out->n;
+    add_visits(out, &s.found.kinds[false]);
+    return 0;
 }
 
 /* --- recording one --- */

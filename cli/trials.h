@@ -43,17 +43,24 @@ int trials_run_one(struct trials *t, const struct trial *trial, struct verdict *
  * trials.error. */
 size_t trials_first_failing(struct trials *t, const struct trial *list, size_t n, struct verdict *verdict);
 
-/* Of the run with these changes: when it executes an instruction. */
+/* Of a run: when it executes an instruction. */
 struct visit {
     struct moment at;
     uint64_t vns;
 };
 
-/* The instruction is that at a linear address. At most `max` visits, those closest to `near` by icount, ascending, none
- * further away than TRIALS_NEAR. How many; SIZE_MAX: trials.error. */
+#define VISITS_MAX 40u /* of a kind, on either side */
+
+struct visits {
+    struct visit list[4 * VISITS_MAX];
+    size_t alike; /* so many come first: the stack is as deep, and the function probably called from the same place */
+    size_t n;
+};
+
+/* Of the run with these changes: when it executes the instruction at `like->rip`. Of the visits that are alike, and of
+ * the others, those closest to `like->at` by icount, none further away than TRIALS_NEAR. 0, or -1: trials.error. */
 #define TRIALS_NEAR 20000000u
-size_t trials_find(struct trials *t, const uint8_t *set, uint64_t rip, uint64_t near, struct visit *out,
-                   size_t max);
+int trials_find(struct trials *t, const uint8_t *set, const struct place *like, struct visits *out);
 
 /* Records a run into the file `path`. 0, or -1: trials.error. */
 int trials_record(struct trials *t, const struct trial *trial, const char *path, struct verdict *verdict);

@@ -2,9 +2,10 @@
 /*
  * Telling failures apart: site.h.
  *
- * Numbers become '#': those that begin a word, in decimal or 0x..., and words of eight hexadecimal digits and
- * more. "x86_64" and "sda1" stay, and so do names of functions; offsets into them go, since one bug often shows
- * at several instructions of a function.
+ * Numbers become '#': those that begin a word, in decimal or 0x..., and words of hexadecimal digits, if there are eight or
+ * more, or 0 to 9 among them: "a8" and "3f" are numbers as likely as "17" is, when all were printed by %x. "x86_64" and
+ * "sda1" stay, and so do names of functions; offsets into them go, since one bug often shows at several instructions of a
+ * function.
  */
 #include "site.h"
 
@@ -21,6 +22,12 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '$';
 }
 
+/* Also a full stop behind it. */
+static bool is_end_of_word(const char *p)
+{
+    return !is_word(p[0]) || (p[0] == '.' && !is_word(p[1]));
+}
+
 /* Length of the number that the word at `p` begins with; 0: it is none. */
 static size_t number_length(const char *p)
 {
@@ -28,7 +35,7 @@ static size_t number_length(const char *p)
 
     if (p[0] == '0' && (p[1] == 'x' || p[1] == 'X'))
         return 2 + strspn(p + 2, "0123456789abcdefABCDEF");
-    if (hex >= ADDRESS_DIGITS && !is_word(p[hex]))
+    if ((hex >= ADDRESS_DIGITS || strcspn(p, "0123456789") < hex) && is_end_of_word(p + hex))
         return hex;
     while (dec > 0 && p[dec] == '.' && isdigit((unsigned char)p[dec + 1])) /* 6.1.0 */
         dec += 1 + strspn(p + dec + 1, "0123456789");
