@@ -704,7 +704,7 @@ int trace_reader_image(struct trace_reader *r, size_t index, const uint8_t **dat
                           "the %.64s \"%.100s\" is not in the trace", image->role, image->name);
     if (!r->images[index]) {
         struct frame_reader fr = {0}; /* leaves the current event's bytes alone */
-        uint8_t *content = image->size ? NULL : malloc(1);
+        uint8_t *content = NULL;
         int rc = load_image(r, &fr, index, &content, err);
 
         frame_reader_fini(&fr);

@@ -116,14 +116,13 @@ static inline enum code_size mode_code_size(uint32_t mode)
 {
     return (enum code_size)(mode & MODE_CODE_MASK);
 }
-/* RIP cut to the width that CS gives it. */
+/*
+ * Where the next instruction is. In 16-bit code, too, EIP goes on behind FFFFh, to a fault or into a segment that
+ * is larger; only transfers with 16-bit operands cut it.
+ */
 static inline uint64_t rip_mask(const struct cpu *cpu, uint64_t rip)
 {
-    switch (mode_code_size(cpu->mode)) {
-    case CODE_64: return rip;
-    case CODE_32: return (uint32_t)rip;
-    default: return (uint16_t)rip;
-    }
+    return mode_code_size(cpu->mode) == CODE_64 ? rip : (uint32_t)rip;
 }
 static inline uint64_t op_rip(const struct cpu *cpu, const struct op *op)
 {
