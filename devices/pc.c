@@ -3,7 +3,8 @@
  * The PC board: which devices there are, how they are wired, and what firmware would have done.
  *
  *   ISA interrupt n -> 8259A pin n and I/O APIC pin n, but 0 -> I/O APIC pin 2 and 2 -> neither
- * (the cascade). The 8259A's INT -> LINT0 of every local APIC. PIRQA..D -> PIIX3 routes -> ISA
+ * (the cascade). The 8259A's INT -> LINT0 of every local APIC, and I/O APIC pin 0 on a board that starts in
+ * firmware (the two virtual wire modes of the MultiProcessor specification 1.4, 3.6.2.2). PIRQA..D -> PIIX3 routes -> ISA
  * interrupts. A HPET's timers -> I/O APIC pins 20 to 23, or ISA interrupts 0 and 8, which are then its
  * alone. The PM function's SCI -> ISA interrupt 9. An interrupt is high while any of its
  * sources holds it.
@@ -32,7 +33,8 @@
 #define IRQ_CASCADE      2u
 #define IRQ_RTC          8u
 #define IRQ_MOUSE        12u
-#define IOAPIC_TIMER_PIN 2u
+#define IOAPIC_TIMER_PIN  2u
+#define IOAPIC_EXTINT_PIN 0u
 #define HPET_LEGACY_IRQS (1u << IRQ_TIMER | 1u << IRQ_RTC)
 
 #define PM_DEVACTB      0x58u
@@ -130,6 +132,8 @@ static void set_pic_int(void *opaque, unsigned pin, bool level)
 
     for (unsigned i = 0; i < pc->apic_bus.nlapics; i++)
         lapic_set_lint(&pc->lapics[i], pin, level);
+    if (pc->machine->config.firmware)
+        ioapic_set_pin(&pc->ioapic, IOAPIC_EXTINT_PIN, level);
 }
 
 static uint8_t ack_pic(void *opaque)

@@ -527,6 +527,30 @@ static void a_kernel_that_firmware_cannot_start_is_refused(void **state)
     free(m);
 }
 
+/* Virtual wire mode through the I/O APIC: LINT0 is masked, pin 0 delivers ExtINT. */
+static void the_8259_reaches_the_cpu_through_the_ioapic_too(void **state)
+{
+    struct world *w = *state;
+    struct intr_ack a;
+
+    program_pic(w, 1);
+    route(w, 0, 0x700);
+    bus_write(&w->m.memory, 0xfee00350, 0x10000, 4);
+    out(w, 0x43, 0x34, 1);
+    out(w, 0x40, 0xa9, 1);
+    out(w, 0x40, 0x04, 1);
+    advance(w, 1500 * USEC_NS);
+    assert_true(w->intr);
+    a = ack(w);
+    assert_int_equal(a.vector, 0x20);
+    assert_int_equal(a.source, INTR_SOURCE_PIC);
+    assert_false(w->intr);
+    out(w, 0x20, 0x20, 1);
+    advance(w, 1 * MSEC_NS);
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x20);
+}
+
 static void a_kernel_finds_no_firmware_interface(void **state)
 {
     struct world *w = *state;
@@ -694,6 +718,7 @@ int main(void)
         T(a_kernel_finds_no_firmware_interface),
         F(firmware_finds_a_bare_board),
         F(firmware_opens_shadow_ram),
+        F(the_8259_reaches_the_cpu_through_the_ioapic_too),
         F(firmware_is_told_of_memory_and_kernel),
         F(a_kernel_that_firmware_cannot_start_is_refused),
         O(a_hpet_takes_the_place_of_the_timer),
