@@ -68,18 +68,24 @@ static void flag_page(struct ram *ram, uint64_t page, enum ram_page_flag flag, b
         ram_clear_flag(ram, page, flag);
 }
 
+static void flag_for_point(struct ram *ram, uint64_t page, const struct debug_point *point, bool watched)
+{
+    if (page == UINT64_MAX)
+        return;
+    if (point->kind != DEBUG_READ_PHYSICAL)
+        flag_page(ram, page, RAM_WATCH, watched);
+    if (point->kind != DEBUG_WRITE_PHYSICAL)
+        flag_page(ram, page, RAM_WATCH_READS, watched);
+}
+
+/* What shows at an address, and the RAM behind it, which stores can reach through the chip set. */
 static void flag_pages(struct machine *m, const struct debug_point *point, bool watched)
 {
-    uint64_t gpa = point->address & ~PAGE_OFFSET_MASK, page;
+    uint64_t gpa = point->address & ~PAGE_OFFSET_MASK;
 
     for (; gpa < point->address + point->length; gpa += PAGE_BYTES) {
-        page = ram_page_of(&m->ram, gpa);
-        if (page == UINT64_MAX)
-            continue;
-        if (point->kind != DEBUG_READ_PHYSICAL)
-            flag_page(&m->ram, page, RAM_WATCH, watched);
-        if (point->kind != DEBUG_WRITE_PHYSICAL)
-            flag_page(&m->ram, page, RAM_WATCH_READS, watched);
+        flag_for_point(&m->ram, ram_page_of(&m->ram, gpa), point, watched);
+        flag_for_point(&m->ram, ram_home_page(&m->ram, gpa), point, watched);
     }
 }
 

@@ -9,6 +9,7 @@ PART  walks    several seeds, and budgets that force most checkpoints out
                an older version's is refused or harmless, and a walk comes to the same
       shadow   through a firmware that opens and closes the RAM behind its ROM
 """
+import json
 import os
 import random
 import shutil
@@ -57,6 +58,11 @@ def shadow(folder):
         walk(trace, seed, 80, "--checkpoint-mem", "1")
     run(DEJA, "index", trace)
     walk(trace, 44, 80)
+    # Of four stores to C0000h two reach the RAM there: one through the open window, one behind the ROM's back.
+    found = run(DEJA, "find", trace, "--writes", "phys:0xc0000", "--json").stdout.splitlines()
+    values = [json.loads(line).get("after") for line in found]
+    if values != ["0x1234", None]:
+        sys.exit(f"stores to phys:0xc0000: {found}")
 
 
 def damaged(trace, index, good):
