@@ -83,6 +83,18 @@ class Kernel(Case):
     def test_256k(self):
         self.check_boot("bios-256k.bin")
 
+    def test_reboot(self):
+        """After a reset the firmware finds its board as at power-on, and starts the kernel again."""
+        trace = self.path("t.deja")
+        guest = self.live("record", "-o", trace, "-bios", fetch_guests.ensure_firmware(common.FOLDER)["bios-256k.bin"],
+                          "-machine", "pc,hpet=on", "-device", "ps2-mouse",
+                          *common.linux("cloud", "guest.reboot", seed=4))
+        guest.expect(b"guest: up")
+        guest.expect(b"guest: up")
+        guest.signal(signal.SIGINT)
+        self.assertEqual(guest.finish()[0], 0)
+        self.assertExactReplay(trace, guest.output)
+
     def test_128k_with_hpet(self):
         self.assertIn(b"hpet0: at MMIO 0xfed00000", self.check_boot("bios.bin", "-machine", "pc,hpet=on", "-m", "4G"))
 
