@@ -52,6 +52,7 @@ static const struct arena_part arena_parts[ARENA_PARTS] = {
 #define USER_CS64 0x33u /* as in Linux, so that selectors compare equal */
 #define USER_CS32 0x23u
 #define USER_DS   0x2bu
+#define USER_CS16 0x0bu /* the emulator alone, after guest_add_code16() */
 
 #define SEQ_CODE_BYTES 512u
 

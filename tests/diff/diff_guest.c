@@ -231,6 +231,12 @@ struct guest *guest_create(const uint8_t *template, bool code32)
     return g;
 }
 
+void guest_add_code16(struct guest *g)
+{
+    put64(g->m, GDT_GPA + (USER_CS16 & ~7u),
+          0x0000fb000000ffffULL | (uint64_t)(CODE_VA & 0xffffff) << 16 | (uint64_t)(CODE_VA >> 24) << 56);
+}
+
 void guest_destroy(struct guest *g)
 {
     if (g == NULL)
@@ -313,7 +319,8 @@ static void enter(struct guest *g, const struct seq *seq)
     uint8_t fx[FXSAVE_BYTES];
 
     put_back(g);
-    ram_write(&g->m->ram, arena_gpa(seq->rip), seq->code, seq->code_len);
+    ram_write(&g->m->ram, arena_gpa(seq->rip + (seq->cs == USER_CS16 ? CODE_VA : 0)), seq->code,
+              seq->code_len);
     memcpy(cpu->regs, seq->regs, sizeof(seq->regs));
     memcpy(fx, seq->fx, FX_BYTES);
     fpu_unpack_fxsave(&cpu->fpu, fx, true, true);

@@ -23,6 +23,8 @@ enum guest_end {
 
 /* `code32`: the GDT has a segment for 32-bit code, as the host's has; without, USER_CS32 faults. */
 struct guest *guest_create(const uint8_t *template, bool code32);
+/* Adds USER_CS16 to the GDT, with CODE_VA as its base. */
+void guest_add_code16(struct guest *g);
 void guest_destroy(struct guest *g);
 
 /* With budgets of `slice` instructions; 0: all of it in one go. *icount: instructions retired from

@@ -240,14 +240,17 @@ bool undef_step(struct undef *u, const struct cpu *cpu)
 {
     uint8_t bytes[UNDEF_MAX_BYTES];
     struct insn in;
+    bool pointers_stored;
     unsigned n;
 
     u->now = u->after;
     follow_pending(u, cpu);
-    n = u->peek(u->opaque, cpu->rip, bytes, sizeof(bytes));
+    n = u->peek(u->opaque, cpu->rip + cpu->seg[SEG_CS].base, bytes, sizeof(bytes));
     if (n == 0 || insn_decode(bytes, n, cpu_code_size(cpu), &in) != DECODE_OK)
         return true; /* it will fault */
-    if (u->pointers[0].len != 0 && in.id != INSN_INT3) { /* it could read them */
+    pointers_stored = u->pointers[0].len != 0;
+    note_pointers(u, &in, cpu);
+    if (pointers_stored && in.id != INSN_INT3) { /* it could read them */
         u->cut_rip = cpu->rip;
         return false;
     }
@@ -255,7 +258,6 @@ bool undef_step(struct undef *u, const struct cpu *cpu)
         u->cut_rip = cpu->rip;
         return false;
     }
-    note_pointers(u, &in, cpu);
     if (!does_nothing(&in, cpu))
         u->after = after_insn(&in, cpu, u->now);
     if (cpu->rip != u->last_rip)

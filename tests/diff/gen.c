@@ -223,8 +223,8 @@ bool gen_assemble(const struct gen_program *p, struct seq *seq)
     }
     memcpy(seq->regs, p->regs, sizeof(seq->regs));
     memcpy(seq->fx, p->fx, sizeof(seq->fx));
-    seq->rip = at[0];
+    seq->rip = p->bits == 16 ? at[0] - CODE_VA : at[0];
     seq->rflags = p->rflags;
-    seq->cs = p->bits == 64 ? USER_CS64 : USER_CS32;
+    seq->cs = p->bits == 64 ? USER_CS64 : p->bits == 32 ? USER_CS32 : USER_CS16;
     return true;
 }

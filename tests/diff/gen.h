@@ -40,7 +40,7 @@ enum gen_set { GEN_INTEGER, GEN_SIMD, GEN_X87, GEN_SETS, GEN_MIXED = GEN_SETS };
 struct gen_program {
     uint64_t seed;
     enum gen_set set; /* not GEN_MIXED */
-    unsigned bits; /* 64 or 32 */
+    unsigned bits; /* 64 or 32; 16: gen_to_16() */
     unsigned n;
     uint64_t regs[16];
     uint64_t rflags;
@@ -64,6 +64,8 @@ static inline uint32_t rng_below(struct rng *r, uint32_t n)
 void gen_program(struct gen_program *p, uint64_t seed, unsigned bits, enum gen_set set);
 /* Lays the program out. False when it does not fit into the code pages. */
 bool gen_assemble(const struct gen_program *p, struct seq *seq);
+/* Makes *p16 of a 32-bit program, both with the same items left out. */
+void gen_to_16(struct gen_program *p32, struct gen_program *p16);
 /* The arena's initial content. */
 void gen_template(uint8_t *arena, uint64_t seed);
 

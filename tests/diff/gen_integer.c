@@ -461,6 +461,23 @@ void kind_plain(struct gen *g)
     gen_emit(g, &e);
 }
 
+/* LFENCE, MFENCE, SFENCE; PREFETCHNTA to T2, PREFETCHW; CLFLUSH. */
+static void kind_hint(struct gen *g)
+{
+    struct enc e = gen_enc_of(g, 0x0fae, OPSIZE_32);
+    unsigned k = rnd(g, 6);
+
+    e.has_modrm = true;
+    e.reg = (uint8_t)(k < 3 ? 5 + k : k == 3 ? rnd(g, 4) : k == 4 ? 1 : 7);
+    if (k == 3)
+        e.opcode = 0x0f18;
+    else if (k == 4)
+        e.opcode = 0x0f0d;
+    if (k >= 3)
+        gen_memory(g, &e, 1);
+    gen_emit(g, &e);
+}
+
 static void kind_nop(struct gen *g)
 {
     static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
@@ -534,6 +551,7 @@ static const struct {
     {kind_scan, 25},     {kind_crc32, 12},        {kind_bswap, 12},        {kind_mov, 110},
     {kind_extend, 35},   {kind_movbe, 12},        {kind_movnti, 5},        {kind_lea, 30},
     {kind_exchange, 50}, {kind_cmpxchg_wide, 14}, {kind_plain, 50},        {kind_nop, 10},
+    {kind_hint, 8},
     {kind_setcc, 25},    {kind_cmov, 25},         {kind_from_sreg, 6},     {kind_gs_base, 2},
     {kind_push, 40},     {kind_pop, 30},          {kind_flags_stack, 25},  {kind_frame, 12},
     {kind_jcc, 45},      {kind_loop, 14},         {kind_loop_back, 4},     {kind_call, 18},
