@@ -36,7 +36,7 @@
 #include "native.h"
 
 #define RETRIES       5u /* of what failed, to tell a difference from a disturbance */
-#define MAX_DISTURBED 2u
+#define MAX_DISTURBED 2u /* and as many a million instructions */
 #define DEFAULT_COUNT       1000000u
 #define MAX_CUTS            40
 #define STATUS_SETUP        2
@@ -418,7 +418,7 @@ static bool fails_again(struct session *s, const struct run *failed)
  *
  * The emulator does the same each time; a host may not: where it is a virtual machine itself, being interrupted
  * while NT is set has been seen to clear it (once in some million sequences). So what never fails again is
- * printed, and counts as a failure only when it is more than a few.
+ * printed, and counts as a failure only when it is more than a few a million.
  */
 static void report(struct session *s, const struct run *failed, uint64_t index)
 {
@@ -428,7 +428,7 @@ static void report(struct session *s, const struct run *failed, uint64_t index)
         printf("the host did otherwise once, and not again in %u runs: sequence %" PRIu64 "\n", RETRIES, index);
         memcpy(r, failed, sizeof(*r));
         print_failure(s, r, index);
-        s->failures += ++s->disturbed > MAX_DISTURBED;
+        s->failures += ++s->disturbed > MAX_DISTURBED * (1 + s->insns / 1000000);
         return;
     }
     s->failures++;
