@@ -11,6 +11,7 @@
 #include "task.h"
 
 #include "exception.h"
+#include "interp_internal.h"
 #include "system.h"
 
 #define DR6_BT     0x8000u
@@ -145,6 +146,10 @@ static void commit(struct cpu *cpu, const struct task_switch *how, const struct 
     cpu->dr[7] &= ~(uint64_t)DR7_LOCAL;
     cpu_debug_changed(cpu);
     cpu_update_mode(cpu);
+}
+
+static void load_cr3(struct cpu *cpu, const struct descriptor *d, const struct task *t)
+{
     if ((cpu->cr0 & CR0_PG) && layout_of(DESC_TYPE(d))->cr3 != 0)
         cr3_write(cpu, t->cr3);
 }
@@ -224,6 +229,8 @@ static void load_segments(struct cpu *cpu, const struct task *t, unsigned ext)
 void task_switch(struct cpu *cpu, const struct task_switch *how)
 {
     bool nested = how->source == TASK_CALL || how->source == TASK_EVENT;
+    const struct op *op = cpu->op;
+    uint64_t retired = cpu->icount;
     struct descriptor d;
     struct task t;
 
@@ -238,7 +245,11 @@ void task_switch(struct cpu *cpu, const struct task_switch *how)
     if (how->source != TASK_IRET)
         sys_write(cpu, d.linear + 4, d.high, 4);
     commit(cpu, how, &d, &t);
+    if (op != NULL)
+        cpu->icount = insn_icount(cpu, op); /* an instruction that faults does not count, in the new task either */
+    load_cr3(cpu, &d, &t);
     load_segments(cpu, &t, how->ext);
+    cpu->icount = retired;
     if (t.trap) {
         cpu->trap_dr6 |= DR6_BT;
         cpu->pending |= PENDING_TRAP;
