@@ -88,20 +88,33 @@ int commands_print(const struct hunt *h, FILE *out)
 
 /* --- asking Slurm --- */
 
+/* All that comes of it, of which as much as fits is kept. A signal, such as a Ctrl-C, cuts nothing short. */
+static void read_all(int fd, char *answer, size_t len)
+{
+    char beyond[4096];
+    size_t n = 0;
+    ssize_t got;
+
+    do {
+        bool full = n == len - 1;
+
+        got = read(fd, full ? beyond : answer + n, full ? sizeof(beyond) : len - 1 - n);
+        if (got > 0 && !full)
+            n += (size_t)got;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    answer[n] = '\0';
+}
+
 /* Runs a shell command; what it says, on both outputs, cut to fit. Its exit status; -1: it could not be run. */
 static int ask(const char *command, char *answer, size_t len)
 {
     FILE *p = popen(command, "re");
-    size_t n;
     int status;
 
     answer[0] = '\0';
     if (p == NULL)
         return -1;
-    n = fread(answer, 1, len - 1, p);
-    answer[n] = '\0';
-    while (getc(p) != EOF)
-        ;
+    read_all(fileno(p), answer, len);
     status = pclose(p);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
