@@ -43,8 +43,13 @@ def record(a, folder, name):
 
 def rows(a, trace):
     """(what, command, statuses): the first is what the others are compared with."""
+    bare = trace + ".bare" # the same without its index
+
     def find(*more, jobs=a.jobs):
         return (a.deja, "find", trace, *more, "--jobs", str(jobs))
+
+    if not os.path.lexists(bare):
+        os.symlink(os.path.abspath(trace), bare)
 
     return [
         ("plain replay", (a.deja, "replay", "--quiet", trace), (0,)),
@@ -57,6 +62,8 @@ def rows(a, trace):
         ("find --exec, a function", find("--exec", "do_timer"), (0,)),
         ("find --output", find("--output", "/Run .*init/"), (0, 1)),
         ("log", (a.deja, "log", trace), (0,)),
+        ("bisect of a lasting condition, no index yet", (a.deja, "bisect", bare, "--when", a.lasting), (0,)),
+        ("bisect of a lasting condition", (a.deja, "bisect", trace, "--when", a.lasting), (0,)),
     ]
 
 
@@ -87,6 +94,7 @@ def main():
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--often", default="init_stack+0x3e58,8", help="a place that is written often [%(default)s]")
+    p.add_argument("--lasting", default='seen("Run /init")', help="a condition that lasts [%(default)s]")
     p.add_argument("--only", default="", help="only rows with this in their name")
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as folder:
