@@ -30,18 +30,7 @@ ABSENT equ 0x58
 %include "guest32.inc"
 
 start:
-    cld
-    mov esp, STACK
-    lgdt [gdt_pointer]
-    jmp CODE:.flat
-.flat:
-    mov ax, DATA
-    mov ds, ax
-    mov es, ax
-    mov ss, ax
-    mov fs, ax
-    mov gs, ax
-    call load_idt
+    ENTER_FLAT
     mov dword [TSS + 4], STACK - 0x8000
     mov dword [TSS + 8], DATA
     mov word [TSS + 102], 0x68

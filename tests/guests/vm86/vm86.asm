@@ -31,21 +31,7 @@ MAP    equ 0x68                             ; in the TSS
 %include "guest32.inc"
 
 start:
-    cld
-    mov esp, STACK
-    lgdt [gdt_pointer]
-    jmp CODE:.flat
-.flat:
-    mov ax, DATA
-    mov ds, ax
-    mov es, ax
-    mov ss, ax
-    mov fs, ax
-    mov gs, ax
-    mov al, 0xff                            ; whatever firmware left on: no interrupts here
-    out 0x21, al
-    out 0xa1, al
-    call load_idt
+    ENTER_FLAT
     mov edi, TSS
     xor eax, eax
     mov ecx, 0x4000 / 4
