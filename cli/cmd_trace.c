@@ -136,7 +136,7 @@ static int parse_option(struct trace_options *o, int argc, char **argv, int *i)
     const char *value;
     int taken = take_io(o, argc, argv, i);
 
-    if (parse_switch(o, argv[*i]))
+    if (taken == 0 && parse_switch(o, argv[*i]))
         return EXIT_DONE;
     if (taken == 0)
         taken = query_option(&o->query, argc, argv, i);

@@ -87,6 +87,34 @@ def damaged(trace, index, good):
     print("damaged:", outcomes)
 
 
+def damaged_answers(trace, index, good):
+    """Contents are fetched when a command looks at them: what it says is the truth, or an error."""
+    questions = [("bisect", trace, "--when", "icount > 9000000", "--json"),
+                 ("find", trace, "--writes", "phys:0x100000,0x20000", "--last", "--json"),
+                 ("find", trace, "--exec", "panic", "--first", "--json")]
+    with open(index, "wb") as f:
+        f.write(good)
+    truth = [run(DEJA, *q, status=None) for q in questions]
+    rng = random.Random(2)
+    refused = 0
+    end = int.from_bytes(good[96:104], "little") # of pages: the output is behind them
+    for i in range(12):
+        data = bytearray(good)
+        for _ in range((300, 20, 3)[i % 3]): # what is looked at is hit always, or now and then
+            data[rng.randrange(end // 2, end)] ^= 1 << rng.randrange(8)
+        with open(index, "wb") as f:
+            f.write(data)
+        for question, told in zip(questions, truth):
+            p = run(DEJA, *question, status=None)
+            if p.returncode == 2 and "cannot be read" in p.stderr:
+                refused += 1
+            elif "is not used" not in p.stderr and (p.returncode, p.stdout) != (told.returncode, told.stdout):
+                sys.exit(f"a damaged index is believed: {question}\n{p.stdout}\n{p.stderr}\nnot\n{told.stdout}")
+    print("answers refused:", refused)
+    if refused == 0:
+        sys.exit("no damage was ever found")
+
+
 def damaged_output(trace, index, good, log):
     """Of what was printed a changed byte is never shown; without it the recording is replayed."""
     at = good.index(b"PANIC")
@@ -129,6 +157,7 @@ def index(folder):
     unusable(other, other + ".index", good, "another trace")
     damaged(trace, path, good)
     damaged_output(trace, path, good, log)
+    damaged_answers(trace, path, good)
 
 
 with tempfile.TemporaryDirectory() as tmp:
