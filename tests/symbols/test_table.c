@@ -57,13 +57,36 @@ static void finds_names_exactly(void **state)
     uint64_t address = 0;
 
     (void)state;
-    assert_true(symbol_table_address(t, "function", &address));
-    assert_int_equal(address, 0xffffffff81000100);
-    assert_false(symbol_table_address(t, "functio", &address));
-    assert_false(symbol_table_address(t, "functions", &address));
-    assert_false(symbol_table_address(t, "", &address));
-    assert_int_equal(symbol_table_by_name(t, "twice")->address, 0xffffffff81000380);
-    assert_int_equal(symbol_table_by_name(t, "percpu")->address, 0x100);
+    for (unsigned round = 0; round < 5; round++) { /* without an index, and with it */
+        assert_true(symbol_table_address(t, "function", &address));
+        assert_int_equal(address, 0xffffffff81000100);
+        assert_false(symbol_table_address(t, "functio", &address));
+        assert_false(symbol_table_address(t, "functions", &address));
+        assert_false(symbol_table_address(t, "", &address));
+        assert_int_equal(symbol_table_by_name(t, "twice")->address, 0xffffffff81000380);
+        assert_int_equal(symbol_table_by_name(t, "percpu")->address, 0x100);
+    }
+    symbol_table_destroy(t);
+}
+
+static void names_at_one_address_are_ordered_in_sorted_tables_too(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t address;
+    } given[] = {{"__start_rodata", 0x1000}, {"rodata", 0x1000}, {"_x", 0x2000}, {"__x", 0x2000}, {"x", 0x2000},
+                 {"last", 0x3000}};
+    struct symbol_table *t = symbol_table_create();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
+        assert_int_equal(symbol_table_add(t, given[i].name, strlen(given[i].name), given[i].address, 0, 't'),
+                         SYMBOLS_OK);
+    assert_int_equal(symbol_table_finish(t), SYMBOLS_OK);
+    assert_string_equal(symbol_table_by_address(t, 0x1800)->name, "rodata");
+    assert_string_equal(symbol_table_by_address(t, 0x2000)->name, "x");
+    assert_string_equal(symbol_table_at(t, 4)->name, "__x");
+    assert_int_equal(symbol_table_by_address(t, 0x2000)->size, 0x1000);
     symbol_table_destroy(t);
 }
 
@@ -208,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ascends_by_address),
         cmocka_unit_test(finds_names_exactly),
+        cmocka_unit_test(names_at_one_address_are_ordered_in_sorted_tables_too),
         cmocka_unit_test(describes_addresses),
         cmocka_unit_test(refuses_what_is_no_symbol),
         cmocka_unit_test(empty_table),
