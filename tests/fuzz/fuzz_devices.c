@@ -42,6 +42,9 @@ static void make_machine(void)
                                     .ram_bytes = 1u << 20,
                                     .seed = 1,
                                     .ns_per_insn = 1000,
+                                    .firmware = 1,
+                                    .hpet = 1,
+                                    .mouse = 1,
                                     .bios = {.data = rom, .len = sizeof(rom)}};
     char err[256];
 
