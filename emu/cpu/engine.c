@@ -63,6 +63,13 @@ static inline struct jump_entry *jump_slot(struct cpu *cpu, uint64_t rip)
     return &cpu->jumps[(rip ^ rip >> JUMP_CACHE_BITS) & ((1u << JUMP_CACHE_BITS) - 1)];
 }
 
+/* No segment stands between RIP and the linear address. */
+static bool rip_is_linear(const struct cpu *cpu)
+{
+    return mode_code_size(cpu->mode) == CODE_64 ||
+           (cpu->seg[SEG_CS].limit == UINT32_MAX && cpu->seg[SEG_CS].base == 0);
+}
+
 /* The block at rip; may fault with cpu->rip == rip and no current instruction. */
 static struct block *find_block(struct cpu *cpu, uint64_t rip)
 {
@@ -72,13 +79,7 @@ static struct block *find_block(struct cpu *cpu, uint64_t rip)
     cpu->op = NULL;
     cpu->rip = rip;
     b = blocks_lookup(cpu, rip);
-    if (b->pos != UINT64_MAX && b->tail_page == UINT64_MAX &&
-        mode_code_size(cpu->mode) == CODE_64) {
-        j->rip = rip;
-        j->key = cpu->jump_key;
-        j->block = b;
-    } else if (b->pos != UINT64_MAX && b->tail_page == UINT64_MAX &&
-               cpu->seg[SEG_CS].limit == UINT32_MAX && cpu->seg[SEG_CS].base == 0) {
+    if (b->pos != UINT64_MAX && b->tail_page == UINT64_MAX && rip_is_linear(cpu)) {
         j->rip = rip;
         j->key = cpu->jump_key;
         j->block = b;
@@ -100,12 +101,17 @@ static const struct op *block_enter_found(struct cpu *cpu, struct block *b, uint
     return block_enter(cpu, b, rip);
 }
 
+static inline bool jump_is(const struct cpu *cpu, const struct jump_entry *j, uint64_t rip)
+{
+    return j->rip == rip && j->key == cpu->jump_key && !j->block->dropped;
+}
+
 const struct op *block_goto(struct cpu *cpu, uint64_t rip)
 {
     struct jump_entry *j = jump_slot(cpu, rip);
     struct block *b;
 
-    if (likely(j->rip == rip && j->key == cpu->jump_key && !j->block->dropped))
+    if (likely(jump_is(cpu, j, rip)))
         return block_enter(cpu, j->block, rip);
     if (cpu->icount >= cpu->icount_end || must_come_past_loop(cpu)) {
         cpu->rip = rip;
@@ -115,28 +121,35 @@ const struct op *block_goto(struct cpu *cpu, uint64_t rip)
     return block_enter_found(cpu, b, rip);
 }
 
-/* Same page both linear and physical: the translation is the one being executed from. */
-static bool may_link(const struct cpu *cpu, const struct block *from, const struct block *to,
-                     uint64_t rip)
+/* Same page both linear and physical: the translation is the one being executed from. Elsewhere than in
+ * 64-bit code the way to a linear address must be one as well: no base, no limit, no cut to 16 bits. */
+static bool may_link(const struct cpu *cpu, const struct block *from, const struct op *op,
+                     const struct block *to, uint64_t rip)
 {
     return to->pos != UINT64_MAX && to->tail_page == UINT64_MAX && from->pos != UINT64_MAX &&
            from->tail_page == UINT64_MAX && !((from->pos ^ to->pos) & ~PAGE_OFFSET_MASK) &&
            !((block_rip(cpu) ^ rip) & ~PAGE_OFFSET_MASK) &&
-           mode_code_size(cpu->mode) == CODE_64;
+           (mode_code_size(cpu->mode) == CODE_64 || (mode_is_flat32(cpu->mode) && op->opsize != OPSIZE_16));
 }
 
 const struct op *block_goto_and_link(struct cpu *cpu, const struct op *op, uint64_t rip)
 {
+    const struct jump_entry *j = jump_slot(cpu, rip);
     uint64_t flushes = cpu->blocks->flushes;
     const struct block *from = cpu->block;
     struct block *b;
 
+    if (likely(jump_is(cpu, j, rip))) { /* another page's, most often */
+        if (may_link(cpu, from, op, j->block, rip))
+            ((struct op *)op)->link = j->block;
+        return block_enter(cpu, j->block, rip);
+    }
     if (cpu->icount >= cpu->icount_end || must_come_past_loop(cpu)) {
         cpu->rip = rip;
         LEAVE();
     }
     b = find_block(cpu, rip);
-    if (flushes == cpu->blocks->flushes && may_link(cpu, from, b, rip))
+    if (flushes == cpu->blocks->flushes && may_link(cpu, from, op, b, rip))
         ((struct op *)op)->link = b;
     return block_enter_found(cpu, b, rip);
 }

@@ -19,6 +19,10 @@ static inline uint64_t target64(const struct cpu *cpu, const struct op *op)
 {
     return cpu->regs[REG_RIP] + op->imm;
 }
+static inline uint64_t target32(const struct cpu *cpu, const struct op *op) /* flat */
+{
+    return (uint32_t)(cpu->regs[REG_RIP] + op->imm);
+}
 static inline uint64_t target_legacy(struct cpu *cpu, const struct op *op)
 {
     uint64_t rip = cpu->regs[REG_RIP] + op->imm;
@@ -60,15 +64,16 @@ const struct op *op_end(struct cpu *cpu, const struct op *op)
 
 /* --- Jcc --- */
 
-#define JCC(cc, test)                                                                              \
-    HANDLER(j##cc##_64)                                                                            \
+#define JCC_OF(cc, bits, test)                                                                     \
+    HANDLER(j##cc##_##bits)                                                                        \
     {                                                                                              \
         if (test) {                                                                                \
             block_cut(cpu, op);                                                                    \
-            return block_goto_linked(cpu, op, target64(cpu, op));                                  \
+            return block_goto_linked(cpu, op, target##bits(cpu, op));                              \
         }                                                                                          \
         NEXT();                                                                                    \
     }
+#define JCC(cc, test) JCC_OF(cc, 64, test) JCC_OF(cc, 32, test)
 JCC(o, flag_of(cpu))
 JCC(no, !flag_of(cpu))
 JCC(b, flag_cf(cpu))
@@ -136,6 +141,10 @@ HANDLER(jmp_rel64)
 {
     return block_goto_linked(cpu, op, target64(cpu, op));
 }
+HANDLER(jmp_rel32)
+{
+    return block_goto_linked(cpu, op, target32(cpu, op));
+}
 HANDLER(jmp_rel_legacy)
 {
     return block_goto_linked(cpu, op, target_legacy(cpu, op));
@@ -169,6 +178,14 @@ HANDLER(call_rel64)
     STORE64(cpu, op, rsp, cpu->regs[REG_RIP] + op->off + op->len);
     cpu->regs[REG_RSP] = rsp;
     return block_goto_linked(cpu, op, target64(cpu, op));
+}
+HANDLER(call_rel32)
+{
+    uint32_t esp = RD32(REG_RSP) - 4;
+
+    STORE32(cpu, op, esp, cpu->regs[REG_RIP] + op->off + op->len);
+    WR32(REG_RSP, esp);
+    return block_goto_linked(cpu, op, target32(cpu, op));
 }
 HANDLER(call_rel_legacy)
 {
@@ -205,6 +222,14 @@ HANDLER(ret64)
     cpu->regs[REG_RSP] = rsp + 8 + op->imm;
     return block_goto(cpu, rip);
 }
+HANDLER(ret32)
+{
+    uint32_t esp = RD32(REG_RSP);
+    uint64_t rip = LOAD32(cpu, op, esp);
+
+    WR32(REG_RSP, esp + 4 + op->imm);
+    return block_goto(cpu, rip);
+}
 HANDLER(ret_legacy)
 {
     unsigned size = 1u << op->opsize;
@@ -216,12 +241,24 @@ HANDLER(ret_legacy)
 
 /* --- choosing --- */
 
-static op_fn *const jcc_table[16] = {jo_64, jno_64, jb_64, jnb_64, jz_64, jnz_64, jbe_64, jnbe_64,
-                                     js_64, jns_64, jp_64, jnp_64, jl_64, jnl_64, jle_64, jnle_64};
+#define JCC_TABLE(bits)                                                                            \
+    {jo_##bits, jno_##bits, jb_##bits, jnb_##bits, jz_##bits, jnz_##bits, jbe_##bits, jnbe_##bits, \
+     js_##bits, jns_##bits, jp_##bits, jnp_##bits, jl_##bits, jnl_##bits, jle_##bits, jnle_##bits}
+static op_fn *const jcc_table_64[16] = JCC_TABLE(64), *const jcc_table_32[16] = JCC_TABLE(32);
+
+static op_fn *lower_jcc(const struct cpu *cpu, const struct insn *in)
+{
+    unsigned cc = in->id - INSN_JO;
+
+    if (mode_code_size(cpu->mode) == CODE_64)
+        return jcc_table_64[cc];
+    return mode_is_flat32(cpu->mode) && in->opsize == OPSIZE_32 ? jcc_table_32[cc] : jcc_legacy;
+}
 
 op_fn *lower_branch(const struct cpu *cpu, const struct insn *in, enum ea_kind kind, struct op *op)
 {
     bool is64 = mode_code_size(cpu->mode) == CODE_64;
+    bool is32 = mode_is_flat32(cpu->mode) && in->opsize == OPSIZE_32, stack32 = is32 && (cpu->mode & MODE_STACK32);
 
     (void)kind;
     if (in->form == FORM_REL) {
@@ -229,20 +266,20 @@ op_fn *lower_branch(const struct cpu *cpu, const struct insn *in, enum ea_kind k
         op->link = NULL;
     }
     if (in->id >= INSN_JO && in->id <= INSN_JNLE)
-        return is64 ? jcc_table[in->id - INSN_JO] : jcc_legacy;
+        return lower_jcc(cpu, in);
     switch (in->id) {
     case INSN_LOOP: case INSN_LOOPE: case INSN_LOOPNE: case INSN_JCXZ: return loop_any;
     case INSN_JMP:
         if (in->form == FORM_REL)
-            return is64 ? jmp_rel64 : jmp_rel_legacy;
+            return is64 ? jmp_rel64 : is32 ? jmp_rel32 : jmp_rel_legacy;
         return !is64 ? jmp_rm_legacy : op->mem ? jmp_m64 : jmp_r64;
     case INSN_CALL:
         if (!op->mem) /* faults of the stack, not of an operand */
             op->seg = SEG_SS;
         if (in->form == FORM_REL)
-            return is64 ? call_rel64 : call_rel_legacy;
+            return is64 ? call_rel64 : stack32 ? call_rel32 : call_rel_legacy;
         return is64 ? call_rm64 : call_rm_legacy;
-    case INSN_RET: op->seg = SEG_SS; return is64 ? ret64 : ret_legacy;
+    case INSN_RET: op->seg = SEG_SS; return is64 ? ret64 : stack32 ? ret32 : ret_legacy;
     default: return NULL;
     }
 }

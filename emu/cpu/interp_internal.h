@@ -116,6 +116,11 @@ static inline enum code_size mode_code_size(uint32_t mode)
 {
     return (enum code_size)(mode & MODE_CODE_MASK);
 }
+/* 32-bit code in which an offset is a linear address, whatever the segment (but FS and GS). */
+static inline bool mode_is_flat32(uint32_t mode)
+{
+    return (mode & (MODE_CODE_MASK | MODE_FLAT)) == (CODE_32 | MODE_FLAT);
+}
 /*
  * Where the next instruction is. In 16-bit code, too, EIP goes on behind FFFFh, to a fault or into a segment that
  * is larger; only transfers with 16-bit operands cut it.

@@ -49,6 +49,43 @@ HANDLER(leave64)
     NEXT();
 }
 
+/* --- flat 32-bit mode, 32-bit operand and stack --- */
+
+HANDLER(push32_r)
+{
+    uint32_t esp = RD32(REG_RSP) - 4;
+
+    STORE32(cpu, op, esp, RD32(op->rm));
+    WR32(REG_RSP, esp);
+    NEXT();
+}
+HANDLER(push32_i)
+{
+    uint32_t esp = RD32(REG_RSP) - 4;
+
+    STORE32(cpu, op, esp, (uint32_t)op->imm);
+    WR32(REG_RSP, esp);
+    NEXT();
+}
+HANDLER(pop32_r)
+{
+    uint32_t esp = RD32(REG_RSP);
+    uint64_t v = LOAD32(cpu, op, esp);
+
+    WR32(REG_RSP, esp + 4);
+    WR32(op->rm, v); /* POP ESP keeps the value */
+    NEXT();
+}
+HANDLER(leave32)
+{
+    uint32_t ebp = RD32(REG_RBP);
+    uint64_t v = LOAD32(cpu, op, ebp);
+
+    WR32(REG_RSP, ebp + 4);
+    WR32(REG_RBP, v);
+    NEXT();
+}
+
 /* --- any mode and size --- */
 
 HANDLER(push_any)
@@ -247,9 +284,15 @@ HANDLER(leave_any)
 
 /* --- choosing --- */
 
+static bool is_flat32_stack(const struct cpu *cpu, const struct insn *in)
+{
+    return mode_is_flat32(cpu->mode) && (cpu->mode & MODE_STACK32) && in->opsize == OPSIZE_32;
+}
+
 op_fn *lower_stack(const struct cpu *cpu, const struct insn *in, enum ea_kind kind, struct op *op)
 {
     bool is64 = mode_code_size(cpu->mode) == CODE_64 && in->opsize == OPSIZE_64;
+    bool is32 = is_flat32_stack(cpu, in);
 
     (void)kind;
     switch (in->id) {
@@ -258,13 +301,15 @@ op_fn *lower_stack(const struct cpu *cpu, const struct insn *in, enum ea_kind ki
             op->seg = SEG_SS;
         if (is64)
             return in->form == FORM_IMM ? push64_i : op->mem ? push64_m : push64_r;
+        if (is32 && !op->mem)
+            return in->form == FORM_IMM ? push32_i : push32_r;
         op->rep = in->form != FORM_IMM;
         return push_any;
     case INSN_POP:
         if (op->mem)
             return pop_m_any;
         op->seg = SEG_SS;
-        return is64 ? pop64_r : pop_r_any;
+        return is64 ? pop64_r : is32 ? pop32_r : pop_r_any;
     case INSN_PUSH_SREG: op->seg = SEG_SS; return push_sreg;
     case INSN_POP_SREG: op->seg = SEG_SS; return pop_sreg;
     case INSN_PUSHA: op->seg = SEG_SS; return pusha;
@@ -272,7 +317,7 @@ op_fn *lower_stack(const struct cpu *cpu, const struct insn *in, enum ea_kind ki
     case INSN_PUSHF: op->seg = SEG_SS; return pushf;
     case INSN_POPF: op->seg = SEG_SS; return popf;
     case INSN_ENTER: op->seg = SEG_SS; return enter;
-    case INSN_LEAVE: op->seg = SEG_SS; return is64 ? leave64 : leave_any;
+    case INSN_LEAVE: op->seg = SEG_SS; return is64 ? leave64 : is32 ? leave32 : leave_any;
     default: return NULL;
     }
 }
