@@ -403,14 +403,10 @@ HANDLER(xgetbv)
     cpu->op = op;
     if (!(cpu->cr4 & CR4_OSXSAVE))
         raise_exception(cpu, EXC_UD);
-    uint32_t which = (uint32_t)cpu->regs[REG_RCX];
-    uint64_t v = cpu->xcr0;
-    if (which == 1) /* XCR0 AND XINUSE */
-        v &= fpu_xinuse(&cpu->fpu);
-    else if (which != 0)
+    if ((uint32_t)cpu->regs[REG_RCX] != 0) /* of 1, XINUSE, leaf 0Dh of CPUID says nothing */
         raise_gp0(cpu);
-    cpu->regs[REG_RAX] = (uint32_t)v;
-    cpu->regs[REG_RDX] = v >> 32;
+    cpu->regs[REG_RAX] = (uint32_t)cpu->xcr0;
+    cpu->regs[REG_RDX] = cpu->xcr0 >> 32;
     NEXT();
 }
 HANDLER(xsetbv)

@@ -267,6 +267,7 @@ absent:
     UNDEFINED "invpcid", invpcid rax, [MEM]
     UNDEFINED "monitor", monitor
     UNDEFINED "mwait", mwait
+    UNDEFINED "rdpid", db 0xf3, 0x0f, 0xc7, 0xf8
     EXPECT_FAULT 1, .int1
     db 0xf1
 .int1:
