@@ -224,10 +224,11 @@ void engine_settle_fault(struct cpu *cpu)
 
 /* --- the loop --- */
 
-/* Something makes every instruction worth looking at: TF, or an armed instruction breakpoint. */
+/* Something makes every instruction worth looking at: TF, an armed instruction breakpoint, or a trap that waits for
+ * the end of the instruction behind a MOV SS. */
 bool cpu_must_step(const struct cpu *cpu)
 {
-    return (cpu->rflags & RFLAGS_TF) || cpu_code_breakpoints(cpu);
+    return (cpu->rflags & RFLAGS_TF) || cpu_code_breakpoints(cpu) || cpu->trap_dr6 != 0;
 }
 
 static void run_ops(struct cpu *cpu, const struct op *op)
@@ -248,9 +249,20 @@ static void run_from_rip(struct cpu *cpu)
     run_ops(cpu, block_goto(cpu, cpu->rip));
 }
 
+/* Traps that were held back: the instruction that held them has retired, or its fault is delivered. */
+static void release_held_traps(struct cpu *cpu)
+{
+    if (cpu->held_dr6 == 0)
+        return;
+    cpu->trap_dr6 |= cpu->held_dr6;
+    cpu->held_dr6 = 0;
+    cpu->pending |= PENDING_TRAP;
+}
+
 /* After the instruction that began with tf_armed has retired. */
 static void finish_step(struct cpu *cpu)
 {
+    release_held_traps(cpu);
     if (!cpu->tf_armed)
         return;
     cpu->tf_armed = false;
@@ -269,6 +281,8 @@ static void step(struct cpu *cpu, uint64_t end)
         debugger_check_exec(cpu, NULL, linear); /* before anything has changed */
     cpu_check_code_breakpoints(cpu);
     cpu->rflags &= ~(uint64_t)RFLAGS_RF; /* holds for one instruction */
+    cpu->held_dr6 = cpu->trap_dr6;
+    cpu->trap_dr6 = 0;
     cpu->icount_end = cpu->icount + 1;
     cpu->tf_armed = cpu->rflags & RFLAGS_TF;
     run_from_rip(cpu);
@@ -298,6 +312,13 @@ static void run_solo(struct cpu *cpu, uint64_t end)
     cpu->solo = false;
 }
 
+/* The instruction that holds them has not begun. */
+static void hold_traps_again(struct cpu *cpu)
+{
+    cpu->trap_dr6 = cpu->held_dr6;
+    cpu->held_dr6 = 0;
+}
+
 /* After an unwind: 0 when the loop can go on, else the exit. */
 static bool recover(struct cpu *cpu, enum unwind_reason why, uint64_t end, enum cpu_exit *exit)
 {
@@ -307,12 +328,16 @@ static bool recover(struct cpu *cpu, enum unwind_reason why, uint64_t end, enum 
     if (why == UNWIND_SOLO)
         return true;
     cpu->tf_armed = false;
+    cpu->pending &= ~PENDING_TRAP; /* data breakpoints of an instruction that did not complete */
+    cpu->trap_dr6 = 0;
     if (why == UNWIND_DEBUG) {
+        hold_traps_again(cpu);
         *exit = CPU_EXIT_EVENT;
         return false;
     }
     /* A fetch that failed right behind an instruction: nobody has come past the moment between them. */
     if (unlikely(cpu->inspecting != INSPECT_NOTHING) && cpu->op == NULL && inspect_in_engine(cpu)) {
+        hold_traps_again(cpu);
         *exit = CPU_EXIT_EVENT;
         return false;
     }
@@ -332,12 +357,15 @@ static bool recover(struct cpu *cpu, enum unwind_reason why, uint64_t end, enum 
         *exit = CPU_EXIT_SHUTDOWN;
         return false;
     }
+    release_held_traps(cpu);
     return true;
 }
 
-/* Raises the #DB of a trap that is due, through the ordinary delivery. */
+/* Raises the #DB of a trap that is due, through the ordinary delivery. It ends HLT (SDM vol. 2, HLT). */
 static bool deliver_trap(struct cpu *cpu)
 {
+    if (cpu->halted == 1)
+        cpu->halted = 0;
     cpu->pending &= ~PENDING_TRAP;
     cpu->dr[6] |= cpu->trap_dr6;
     cpu->trap_dr6 = 0;

@@ -22,14 +22,16 @@ struct event {
     uint8_t vector;
     enum event_kind kind;
     bool check_dpl;     /* INT n, INT3, INTO */
+    bool breakpoint;    /* an instruction breakpoint of DR0..DR3 */
     bool has_error;
     uint32_t error;
     uint64_t rip;       /* to push */
 };
 
+/* Clear for INT n, INT3 and INTO alone (SDM vol. 3, 6.13). */
 static uint32_t ext_bit(const struct event *ev)
 {
-    return ev->kind == EVENT_SOFT ? 0 : 1;
+    return ev->check_dpl ? 0 : 1;
 }
 
 static uint32_t idt_error(const struct event *ev)
@@ -51,11 +53,26 @@ void rflags_write(struct cpu *cpu, uint64_t value, uint64_t mask)
     cpu->rflags = (now & ~(uint64_t)RFLAGS_ARITH) | RFLAGS_ONE;
 }
 
+/* A repeated string instruction goes on here. */
+static bool between_iterations(const struct cpu *cpu)
+{
+    return cpu->repeat_mark == cpu->icount && cpu_entries(cpu, cpu->icount) == 0;
+}
+
+/*
+ * RF is set for faults, so that the instruction gets past its breakpoint when it is run again; but not for the fault
+ * that this breakpoint is. And between two iterations of a string instruction (SDM vol. 3, 17.3.1.1).
+ */
+static uint32_t pushed_rf(const struct cpu *cpu, const struct event *ev)
+{
+    if (ev->kind == EVENT_FAULT)
+        return ev->breakpoint ? 0 : RFLAGS_RF;
+    return ev->kind != EVENT_SOFT && between_iterations(cpu) ? RFLAGS_RF : 0;
+}
+
 static uint64_t pushed_flags(const struct cpu *cpu, const struct event *ev)
 {
-    uint64_t flags = rflags_read(cpu);
-
-    return ev->kind == EVENT_FAULT ? flags | RFLAGS_RF : flags;
+    return rflags_read(cpu) | pushed_rf(cpu, ev);
 }
 
 /* SS:ESP of the TSS for a privilege level. */
@@ -247,7 +264,7 @@ static void enter_task(struct cpu *cpu, const struct event *ev, uint16_t selecto
     task_switch(cpu, &(struct task_switch){.source = TASK_EVENT,
                                            .selector = selector,
                                            .saved_rip = ev->rip,
-                                           .saved_flags = ev->kind == EVENT_FAULT ? RFLAGS_RF : 0,
+                                           .saved_flags = pushed_rf(cpu, ev),
                                            .ext = ext_bit(ev)});
     if (!ev->has_error)
         return;
@@ -297,10 +314,10 @@ static void enter_gate(struct cpu *cpu, const struct event *ev, uint64_t gate)
     st = stack_pushes(&ss, esp, wide ? 4 : 2);
     stack_check_room(cpu, &ss, esp, st.size * frame_words(cpu, ev, inner),
                      inner ? (ss.selector & 0xfffcu) | ext_bit(ev) : ext_bit(ev));
-    push_frame(cpu, ev, &st, inner);
     rip = (gate & 0xffff) | (wide ? gate >> 32 & 0xffff0000u : 0);
     if (rip > descriptor_limit(&d))
         raise_error(cpu, EXC_GP, ext_bit(ev));
+    push_frame(cpu, ev, &st, inner);
     cpu->rip = rip;
     stack_set(cpu, &ss, st.sp);
     enter_common(cpu, type == SYS_INT || type == SYS_INT16);
@@ -381,11 +398,14 @@ static struct event noted_event(struct cpu *cpu)
                        .error = cpu->exc_error,
                        .rip = cpu->rip};
 
-    if (ev.vector == EXC_DB)
-        ev.kind = cpu->exc_db_fault ? EVENT_FAULT : EVENT_TRAP;
+    if (ev.vector == EXC_DB) {
+        ev.kind = cpu->exc_debug == DEBUG_TRAP ? EVENT_TRAP : EVENT_FAULT;
+        ev.breakpoint = cpu->exc_debug == DEBUG_CODE;
+        cpu->dr[7] &= ~(uint64_t)DR7_GD; /* the handler may use debug registers (vol. 3, 17.2.4) */
+    }
     if (ev.vector == EXC_PF)
         cpu->cr2 = cpu->exc_cr2;
-    cpu->exc_db_fault = false;
+    cpu->exc_debug = DEBUG_TRAP;
     if (watched(cpu, WATCH_EXCEPTION))
         watch_exception(cpu, ev.vector, ev.has_error ? ev.error : 0);
     return ev;
@@ -510,7 +530,7 @@ void cpu_check_code_breakpoints(struct cpu *cpu)
     uint32_t hit = 0;
     unsigned i;
 
-    if (!cpu->code_breakpoints || (cpu->rflags & RFLAGS_RF))
+    if (!cpu->code_breakpoints || (cpu->rflags & RFLAGS_RF) || between_iterations(cpu))
         return;
     for (i = 0; i < 4; i++)
         if (dr7_armed(cpu->dr[7], i) && dr7_type(cpu->dr[7], i) == 0 && cpu->dr[i] == linear)
@@ -519,7 +539,7 @@ void cpu_check_code_breakpoints(struct cpu *cpu)
         return;
     cpu->dr[6] |= hit;
     cpu->op = NULL;
-    cpu->exc_db_fault = true;
+    cpu->exc_debug = DEBUG_CODE;
     raise_exception(cpu, EXC_DB);
 }
 
@@ -562,6 +582,23 @@ static void watch_by_registers(struct cpu *cpu, const struct op *op, uint64_t li
         if (linear < end && from < linear + size) {
             cpu->op = op;
             require_solo(cpu);
+            cpu->trap_dr6 |= 1u << i;
+            cpu->pending |= PENDING_TRAP;
+        }
+    }
+}
+
+void cpu_watch_port(struct cpu *cpu, uint16_t port, unsigned size)
+{
+    uint64_t from, end;
+
+    if (!(cpu->cr4 & CR4_DE))
+        return;
+    for (unsigned i = 0; i < 4; i++) {
+        if (!dr7_armed(cpu->dr[7], i) || dr7_type(cpu->dr[7], i) != 2)
+            continue;
+        watched_range(cpu, i, &from, &end);
+        if (port < end && from < (uint64_t)port + size) {
             cpu->trap_dr6 |= 1u << i;
             cpu->pending |= PENDING_TRAP;
         }

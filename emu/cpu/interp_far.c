@@ -362,6 +362,17 @@ static void flat_stack(struct cpu *cpu, uint16_t selector, unsigned cpl)
     ss->ar = 0x13u | AR_P | cpl << 5 | AR_G | AR_DB;
 }
 
+/* After SYSCALL and SYSRET the TF that they have loaded decides whether a single step ends here, so that IA32_FMASK
+ * can spare the kernel one. */
+static void trap_by_new_tf(struct cpu *cpu)
+{
+    cpu->tf_armed = false;
+    if (!(cpu->rflags & RFLAGS_TF))
+        return;
+    cpu->pending |= PENDING_TRAP;
+    cpu->trap_dr6 |= DR6_BS;
+}
+
 static void do_syscall(struct cpu *cpu, const struct op *op)
 {
     uint16_t selector = (uint16_t)(cpu->star >> 32) & 0xfffc;
@@ -379,6 +390,7 @@ static void do_syscall(struct cpu *cpu, const struct op *op)
     flat_code(cpu, selector, 0, true);
     flat_stack(cpu, (uint16_t)(selector + 8), 0);
     cpu_update_mode(cpu);
+    trap_by_new_tf(cpu);
 }
 
 static void do_sysret(struct cpu *cpu, const struct op *op)
@@ -398,6 +410,7 @@ static void do_sysret(struct cpu *cpu, const struct op *op)
     flat_code(cpu, (uint16_t)((base + (to64 ? 16 : 0)) | 3), 3, to64);
     flat_stack(cpu, (uint16_t)((base + 8) | 3), 3);
     cpu_update_mode(cpu);
+    trap_by_new_tf(cpu);
 }
 
 static void do_sysenter(struct cpu *cpu, const struct op *op)

@@ -311,10 +311,12 @@ static inline void io_begin(struct cpu *cpu, const struct op *op)
     cpu->clock->icount = insn_icount(cpu, op);
 }
 
-/* Anything that changed CS, SS, DS, ES, CPL, CR0, CR4.SMAP, EFER or EFLAGS.AC ends with this. */
 /* #GP(0) unless IOPL or the I/O bitmap of the TSS allows the port. */
 void port_check(struct cpu *cpu, uint16_t port, unsigned size);
+/* DR0..DR3 that watch the port, with CR4.DE, trap after the instruction that has reached it (SDM vol. 3, 17.2.4). */
+void cpu_watch_port(struct cpu *cpu, uint16_t port, unsigned size);
 
+/* Anything that changed CS, SS, DS, ES, CPL, CR0, CR4.SMAP, EFER or EFLAGS.AC ends with this. */
 void cpu_update_mode(struct cpu *cpu);
 /* Translations changed: all of them, or those that are not global, or of one page. */
 void mmu_flush(struct cpu *cpu);

@@ -351,6 +351,7 @@ REP_COMPARING(scas)
         }                                                                                          \
         io_begin(cpu, op);                                                                         \
         name##_once(cpu, op);                                                                      \
+        cpu_watch_port(cpu, (uint16_t)cpu->regs[REG_RDX], 1u << op->opsize);                       \
         cpu->exit_request = true;                                                                  \
         if (op->rep != 0)                                                                          \
             advance(cpu, op, REG_RCX, UINT64_MAX);                                                 \

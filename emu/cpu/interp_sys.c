@@ -61,6 +61,7 @@ HANDLER(in_port)
     port_check(cpu, port, size);
     io_begin(cpu, op);
     v = bus_read(cpu->ports, port, size);
+    cpu_watch_port(cpu, port, size);
     if (watched(cpu, WATCH_PORT_READ))
         watch_access(cpu, op, WATCH_PORT_READ, port, v, size);
     if (size == 1)
@@ -87,6 +88,7 @@ HANDLER(out_port)
     if (watched(cpu, WATCH_PORT_WRITE))
         watch_access(cpu, op, WATCH_PORT_WRITE, port, v, size);
     bus_write(cpu->ports, port, v, size);
+    cpu_watch_port(cpu, port, size);
     cpu->exit_request = true;
     cpu->rip = op_next_rip(cpu, op);
     LEAVE();
@@ -226,8 +228,7 @@ static unsigned debug_register(struct cpu *cpu, const struct op *op)
         n += 2;
     if (cpu->dr[7] & DR7_GD) {
         cpu->dr[6] |= DR6_BD;
-        cpu->dr[7] &= ~(uint64_t)DR7_GD;
-        cpu->exc_db_fault = true;
+        cpu->exc_debug = DEBUG_REGISTERS;
         raise_exception(cpu, EXC_DB);
     }
     return n;

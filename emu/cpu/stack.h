@@ -101,12 +101,18 @@ static inline uint64_t stack_pop(struct cpu *cpu, const struct op *op, unsigned 
     return v;
 }
 
-/* MOV SS and POP SS (not LSS): no interrupt and no single step before the next instruction has
- * retired, which is to load RSP (SDM vol. 3, 6.8.3). */
+/*
+ * MOV SS and POP SS (not LSS): nothing interrupts before the next instruction has retired, which is to load RSP
+ * (SDM vol. 3, 6.8.3). Interrupts wait, and so does a data breakpoint of this instruction's operand; a single step
+ * is forgotten; an instruction breakpoint on the next one is passed over, as with RF.
+ */
 static inline void stack_segment_shadow(struct cpu *cpu)
 {
     cpu->shadow_icount = cpu->icount;
     cpu->tf_armed = false;
+    cpu->pending &= ~PENDING_TRAP;
+    if (cpu->code_breakpoints)
+        cpu->rflags |= RFLAGS_RF;
 }
 
 #endif

@@ -103,6 +103,13 @@ enum exception {
     EXC_AC = 17, EXC_MC = 18, EXC_XM = 19,
 };
 
+/* What a #DB is. */
+enum debug_cause {
+    DEBUG_TRAP,       /* single step, data or I/O breakpoint, task switch */
+    DEBUG_CODE,       /* instruction breakpoint, a fault */
+    DEBUG_REGISTERS,  /* DR7.GD, a fault */
+};
+
 /* Page fault error code. */
 #define PF_PRESENT 0x01u
 #define PF_WRITE   0x02u
@@ -220,7 +227,7 @@ struct cpu {
     uint32_t halted;       /* 0, 1 (HLT), 2 (waiting for SIPI), 3 (shutdown) */
     uint32_t sipi_vector;
     uint32_t nmi_blocked;  /* until IRET */
-    uint32_t trap_dr6;     /* DR6 bits of a pending trap */
+    uint32_t trap_dr6;     /* DR6 bits of a trap; without PENDING_TRAP it waits for one more instruction */
     struct fpu_state fpu;
 
     /* -- engine state: caches of the above, never saved -- */
@@ -241,8 +248,9 @@ struct cpu {
     uint8_t exc_vector;    /* exception being raised (between raise and delivery) */
     bool exc_has_error;
     bool tf_armed;         /* TF was set when the current instruction began */
-    bool exc_db_fault;     /* the #DB being raised is a fault (instruction breakpoint, GD) */
+    uint8_t exc_debug;     /* enum debug_cause of the #DB being raised */
     bool code_breakpoints; /* DR7 arms an instruction breakpoint */
+    uint32_t held_dr6;     /* of a trap that the current instruction holds back, being behind a MOV SS */
     uint32_t exc_error;
     uint64_t exc_cr2;
     uint32_t faults_in_a_row; /* exceptions delivered since an instruction retired */
