@@ -2,8 +2,6 @@
 /*
  * Fuzzes the CPU: arbitrary code in an arbitrary state of any mode, on the whole board with 4 MiB of RAM.
  *
- *     clang -fsanitize=fuzzer,address,undefined ... tests/fuzz/fuzz_cpu.c
- *
  * An input is: the mode, 8 bytes that choose the state, a byte for each register, the length of the code, the code,
  * and what is laid over the tables (GDT, LDT, IDT, TSS, page tables), which are sound without it: pairs of a
  * place and a byte. What must hold: nothing crashes, every run ends, and a run in pieces comes to the same
@@ -242,7 +240,7 @@ static void set_state(struct reader *r)
     uint8_t choice = take8(r), more = take8(r);
     uint64_t flags = take(r, 4);
     bool user = mode == VM86 || (mode != REAL && (more & 1));
-    uint8_t code_bytes;
+    uint8_t code_bytes, code[UINT8_MAX];
 
     set_control(cpu, mode, choice);
     set_segments(cpu, mode, user);
@@ -260,7 +258,8 @@ static void set_state(struct reader *r)
     cpu->rip = mode == COMPAT || mode == LONG || mode == PROTECTED32 ? CODE : 0;
     code_bytes = take8(r);
     for (unsigned i = 0; i < code_bytes; i++)
-        put(CODE + i, take8(r), 1);
+        code[i] = take8(r);
+    ram_write(&m->ram, CODE, code, code_bytes);
     while (r->n > 0) {
         uint64_t at = TABLES + take(r, 2) % (TABLES_END - TABLES);
 

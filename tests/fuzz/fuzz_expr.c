@@ -2,8 +2,6 @@
 /*
  * Fuzzes conditions: parses the input as one and evaluates what comes out, on a machine at power-on.
  *
- *     clang -fsanitize=fuzzer,address,undefined ... tests/fuzz/fuzz_expr.c
- *
  * What must hold: an error is one line that names a column within the text; a value is the same twice,
  * and each read that was told is of 1 to 8 bytes. Regular expressions with repeat counts are left out: the
  * C library's take what memory there is for them.

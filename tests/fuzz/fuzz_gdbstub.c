@@ -2,9 +2,6 @@
 /*
  * Fuzzes the gdb stub: the bytes are a client's, and the target is a small one in memory.
  *
- *     clang -fsanitize=fuzzer,address,undefined -Igdbstub/include \
- *         tests/fuzz/fuzz_gdbstub.c gdbstub/[a-z]*.c
- *
  * The first byte says how: bit 0 leaves acknowledgements on (checksums count then, so that most
  * mutations stop at the door), bit 1 takes what is optional from the target, bit 2 makes it
  * big-endian with 4-byte addresses; the rest is a seed for the sizes of the pieces in which the

@@ -7,7 +7,8 @@
  *
  * Runs COUNT inputs from number FIRST on (0). The first ones are the corpus' files in the order of
  * their names; each later one is made from SEED and its number alone. The inputs are run in a child
- * process, so that whatever ends it, the command that repeats just that input can be printed.
+ * process, so that whatever ends it, the command that repeats just that input can be printed. An input
+ * that takes HANG_SECONDS, where thousands take one, ends it too.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MAX_FILES   4096u
 #define INPUT_BYTES (1u << 16)
 #define MAX_STEPS   8u /* mutations of one input */
+#define HANG_SECONDS 60u
 
 struct input {
     uint8_t *data;
@@ -162,6 +164,7 @@ static void run(uint64_t seed, size_t number)
     if (!exact)
         exit(2);
     memcpy(exact, in.data, in.len);
+    alarm(HANG_SECONDS);
     LLVMFuzzerTestOneInput(exact, in.len);
     free(exact);
 }
