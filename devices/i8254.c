@@ -293,12 +293,15 @@ static void channel_load(struct i8254_channel *c, uint64_t tick)
         c->held_out = mode_of(c) != 0;
 }
 
-/* Modes 0 and 4 with GATE low: CE takes the count, and waits. */
-static void channel_load_paused(struct i8254_channel *c)
+/* With GATE low: CE takes the count at `pulse`, and waits. It reads as loaded at once. */
+static void channel_load_paused(struct i8254_channel *c, uint64_t pulse)
 {
     uint32_t n = c->reload % modulus(c);
 
+    if (mode_of(c) == 3)
+        n &= ~1u;
     c->start = c->reload;
+    c->start_tick = pulse;
     c->held = (c->control & CONTROL_BCD) ? to_bcd(n) : (uint16_t)n;
     c->held_out = mode_of(c) != 0;
     c->running = false;
@@ -315,15 +318,12 @@ static void channel_set_count(struct i8254_channel *c, uint16_t bytes, uint64_t 
     c->null_count = true;
     if (is_triggered(c))
         return;
-    if (is_periodic(c)) {
-        if (first && c->gate)
-            channel_load(c, tick);
+    if (is_periodic(c) && !first)
         return;
-    }
     if (c->gate)
         channel_load(c, tick);
     else
-        channel_load_paused(c);
+        channel_load_paused(c, tick + 1);
 }
 
 static void channel_write(struct i8254_channel *c, uint8_t value, uint64_t tick)
@@ -364,16 +364,15 @@ static void gate_falls(struct i8254_channel *c, uint64_t tick)
 {
     if (!c->running || is_triggered(c))
         return;
-    if (is_periodic(c)) {
-        channel_hold(c, tick);
-        c->held_out = true;
-        return;
-    }
     if (tick < c->start_tick) { /* the pulse that loads CE comes in any case */
-        channel_load_paused(c);
+        channel_load_paused(c, c->start_tick);
         return;
     }
     channel_hold(c, tick);
+    if (is_periodic(c)) {
+        c->held_out = true;
+        return;
+    }
     if (!c->done)
         c->start -= (uint32_t)(tick - c->start_tick);
     if (mode_of(c) == 4 && c->start == 0) {
@@ -382,7 +381,10 @@ static void gate_falls(struct i8254_channel *c, uint64_t tick)
     }
 }
 
-/* Goes on from where GATE stopped the count. CE keeps wrapping when it was past its end. */
+/*
+ * Goes on from where GATE stopped the count, not before the pulse that loads it. CE keeps wrapping when it was
+ * past its end.
+ */
 static void channel_resume(struct i8254_channel *c, uint64_t tick)
 {
     if (c->done) {
@@ -390,7 +392,8 @@ static void channel_resume(struct i8254_channel *c, uint64_t tick)
 
         c->start = n;
     }
-    c->start_tick = tick;
+    if (c->start_tick < tick)
+        c->start_tick = tick;
     c->running = true;
 }
 

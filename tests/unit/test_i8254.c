@@ -345,6 +345,130 @@ static void mode5_strobes_n_plus_1_after_a_trigger(void **state)
     assert_wave(f, 5, "111101111");
 }
 
+static void mode1_does_not_care_for_a_falling_gate(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 1, 4);
+    gate2(f, false);
+    gate2(f, true);
+    to_tick(f, 2);
+    gate2(f, false); /* "GATE has no effect on OUT" */
+    assert_wave(f, 2, "000111");
+    assert_int_equal(count2(f), 0xfffe); /* nor on the count, which goes on from 0 */
+}
+
+static void a_trigger_takes_the_new_count_at_once_in_modes_2_and_3(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 2, 9);
+    to_tick(f, 2);
+    out(f, CH2, 3);
+    out(f, CH2, 0);
+    gate2(f, false);
+    gate2(f, true);
+    assert_wave(f, 2, "1110110");
+    start(f, 3, 40);
+    to_tick(f, 2);
+    out(f, CH2, 4);
+    out(f, CH2, 0);
+    gate2(f, false);
+    gate2(f, true);
+    assert_wave(f, 2, "1110011001");
+}
+
+static void the_initial_count_is_loaded_with_gate_low(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint8_t mode = 2; mode <= 4; mode++) {
+        out(f, 0x61, 0);
+        out(f, CONTROL, (uint8_t)(0xb0 | mode << 1));
+        out(f, CH2, 6);
+        out(f, CH2, 0);
+        f->origin = tick_now(f);
+        to_tick(f, 3);
+        assert_true(out2(f));
+        assert_int_equal(count2(f), 6);
+        out(f, CONTROL, 0xe8);
+        assert_int_equal(in8(&f->fm, CH2) & 0x40, 0); /* no null count: it is in use */
+        to_tick(f, 30);
+        assert_int_equal(count2(f), 6);
+    }
+}
+
+static void gate_that_rises_with_the_write_does_not_save_the_loading_pulse(void **state)
+{
+    struct fixture *f = *state;
+
+    out(f, 0x61, 0);
+    out(f, CONTROL, 0xb0);
+    out(f, CH2, 3);
+    out(f, CH2, 0);
+    gate2(f, true);
+    f->origin = tick_now(f);
+    assert_wave(f, 0, "000011");
+}
+
+static void mode4_first_byte_of_a_new_count_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 4, 3);
+    to_tick(f, 2);
+    out(f, CH2, 7);
+    assert_wave(f, 2, "11011");
+}
+
+static void mode5_is_retriggerable(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 5, 3);
+    gate2(f, false);
+    gate2(f, true);
+    to_tick(f, 3);
+    gate2(f, false);
+    gate2(f, true);
+    assert_wave(f, 3, "11110111");
+    out(f, CH2, 1); /* a new count waits for the next trigger */
+    out(f, CH2, 0);
+    assert_wave(f, 10, "1111");
+    gate2(f, false);
+    gate2(f, true);
+    assert_wave(f, 13, "110111");
+}
+
+static void a_control_word_forgets_latches_and_half_counts(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 2, 0x1234);
+    to_tick(f, 1);
+    out(f, CONTROL, 0xc8);
+    out(f, CH2, 0x55); /* the first byte of a count */
+    start(f, 2, 0x4321);
+    to_tick(f, 1);
+    assert_int_equal(in8(&f->fm, CH2), 0x21); /* neither status nor the count of before */
+    assert_int_equal(in8(&f->fm, CH2), 0x43);
+}
+
+static void reads_and_writes_of_two_bytes_do_not_disturb_each_other(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 4, 0x1234);
+    to_tick(f, 1);
+    out(f, CONTROL, 0x80);
+    assert_int_equal(in8(&f->fm, CH2), 0x34);
+    out(f, CH2, 0x78);
+    assert_int_equal(in8(&f->fm, CH2), 0x12);
+    out(f, CH2, 0x56);
+    to_tick(f, 2);
+    assert_int_equal(count2(f), 0x5678);
+}
+
 static void bcd_counts_in_decimal(void **state)
 {
     struct fixture *f = *state;
@@ -564,6 +688,8 @@ struct reference {
     unsigned mode;
     bool bcd;
     bool gate, out, loaded, load_next, counting, done;
+    bool odd;   /* the count that mode 3's CE was loaded from */
+    bool known; /* what CE holds follows from this programming */
     unsigned ce, cr; /* numbers, not digits */
 };
 
@@ -590,6 +716,7 @@ static void ref_first_byte(struct reference *r)
     if (r->mode == 0) {
         r->load_next = false;
         r->counting = false;
+        r->known = false;
         r->out = false;
     }
 }
@@ -603,8 +730,8 @@ static void ref_count(struct reference *r, unsigned n)
     if (r->mode == 0 || r->mode == 4) {
         r->load_next = true;
         r->out = r->mode == 4;
-    } else if ((r->mode == 2 || r->mode == 3) && first && r->gate) {
-        r->load_next = true;
+    } else if ((r->mode == 2 || r->mode == 3) && first) {
+        r->load_next = true; /* whatever GATE is */
     }
 }
 
@@ -616,7 +743,6 @@ static void ref_gate(struct reference *r, bool gate)
     if ((r->mode == 2 || r->mode == 3) && !gate) {
         r->out = true;
         r->counting = false;
-        r->load_next = false;
     }
     if (r->mode == 4 && !gate && !r->out) {
         r->out = true; /* the device's documented choice */
@@ -629,11 +755,19 @@ static void ref_gate(struct reference *r, bool gate)
     }
 }
 
+/* Mode 3 loads an odd count less one (data sheet, "Mode 3"). */
+static void ref_reload(struct reference *r)
+{
+    r->odd = r->mode == 3 && (r->cr & 1);
+    r->ce = r->cr - r->odd;
+}
+
 static void ref_load(struct reference *r)
 {
-    r->ce = r->cr;
+    ref_reload(r);
     r->load_next = false;
-    r->counting = true;
+    r->counting = r->gate || (r->mode != 2 && r->mode != 3);
+    r->known = true;
     r->done = false;
     if (r->mode == 1)
         r->out = false;
@@ -668,9 +802,9 @@ static void reference_clk(struct reference *r)
         }
         break;
     case 3:
-        if (r->ce == 2) { /* even counts only */
+        if (r->ce == (r->odd && r->out ? 0 : 2)) { /* an odd count is high for one pulse more */
             r->out = !r->out;
-            r->ce = r->cr;
+            ref_reload(r);
         } else {
             r->ce -= 2;
         }
@@ -696,7 +830,6 @@ static uint32_t next_random(uint32_t *seed)
     return *seed >> 8;
 }
 
-/* Counts are even in mode 3 here: odd ones have their own tests above. */
 static void random_program(struct fixture *f, struct reference *r, uint32_t *seed)
 {
     unsigned n;
@@ -715,9 +848,7 @@ static void random_program(struct fixture *f, struct reference *r, uint32_t *see
         return;
     default:
         n = 2 + next_random(seed) % 12;
-        if (r->mode == 3)
-            n &= ~1u;
-        if (r->loaded && (r->mode == 2 || r->mode == 3) && r->load_next)
+        if (r->load_next && r->mode != 0 && r->mode != 4)
             return; /* which of two counts the pulse loads is not defined */
         out(f, CH2, (uint8_t)digits(r, n));
         ref_first_byte(r);
@@ -738,14 +869,14 @@ static void a_random_session_agrees_with_a_model_that_ticks(void **state)
     ref_control(&r, 0, false);
     out(f, CONTROL, 0xb0);
     r.ce = count2(f);
-    for (uint64_t tick = 1; tick < 60000; tick++) {
+    for (uint64_t tick = 1; tick < 200000; tick++) {
         fake_run_until(&f->fm, ticks_to_ns(f->origin + tick, I8254_HZ));
         reference_clk(&r);
-        if (next_random(&seed) % 8 == 0)
+        for (unsigned acts = next_random(&seed) % 16; acts < 3; acts++) /* several at one pulse */
             random_program(f, &r, &seed);
         if (out2(f) != r.out)
             fail_msg("tick %llu, mode %u: OUT differs", (unsigned long long)tick, r.mode);
-        if (r.loaded && !r.load_next && r.counting && count2(f) != digits(&r, r.ce))
+        if (r.loaded && !r.load_next && r.known && count2(f) != digits(&r, r.ce))
             fail_msg("tick %llu, mode %u: count %x, expected %x", (unsigned long long)tick, r.mode,
                      count2(f), digits(&r, r.ce));
     }
@@ -806,6 +937,14 @@ int main(void)
         TEST(mode4_strobes_once_n_plus_1_after_the_write),
         TEST(mode4_gate_pauses_and_a_new_count_restarts),
         TEST(mode5_strobes_n_plus_1_after_a_trigger),
+        TEST(mode1_does_not_care_for_a_falling_gate),
+        TEST(a_trigger_takes_the_new_count_at_once_in_modes_2_and_3),
+        TEST(the_initial_count_is_loaded_with_gate_low),
+        TEST(gate_that_rises_with_the_write_does_not_save_the_loading_pulse),
+        TEST(mode4_first_byte_of_a_new_count_changes_nothing),
+        TEST(mode5_is_retriggerable),
+        TEST(a_control_word_forgets_latches_and_half_counts),
+        TEST(reads_and_writes_of_two_bytes_do_not_disturb_each_other),
         TEST(bcd_counts_in_decimal),
         TEST(a_count_of_zero_is_the_largest),
         TEST(a_latched_count_stands_until_it_is_read),
