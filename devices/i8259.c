@@ -190,9 +190,11 @@ static int chip_ack(struct i8259_pair *pair, unsigned which)
         c->isr |= bit;
     else if (c->rotate_aeoi)
         c->lowest = (uint8_t)input;
-    /* INT goes low in INTA, so a request that is left over makes a new edge at the master. */
+    /* INT goes low in INTA, so a request that is left over makes a new edge: at the master, or at an I/O APIC. */
     if (which == 1)
         chip_set_line(&pair->chip[0], CASCADE_PIN, false);
+    else
+        irq_set(&pair->intr, false);
     return input;
 }
 

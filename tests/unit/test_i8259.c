@@ -365,6 +365,122 @@ static void special_mask_mode_lets_lower_requests_through(void **state)
     assert_int_equal(isr(f, MASTER), 0);
 }
 
+static void int_drops_in_inta_so_that_the_next_request_is_an_edge(void **state)
+{
+    struct fixture *f = *state;
+
+    program(f, 0x03, 0x01); /* automatic EOI: nothing in service holds the next one back */
+    pin(f, 3, true);
+    pin(f, 4, true);
+    assert_int_equal(f->rec.rises[0], 1);
+    assert_int_equal(ack(f), 0x33);
+    assert_true(f->rec.level[0]);
+    assert_int_equal(f->rec.rises[0], 2);
+    assert_int_equal(ack(f), 0x34);
+    assert_false(f->rec.level[0]);
+}
+
+static void ltim_does_not_make_inputs_level_sensitive(void **state)
+{
+    struct fixture *f = *state;
+
+    out(f, MASTER, 0x19); /* ICW1 with LTIM; ELCR alone counts (82371AB, 4D0h) */
+    out(f, MASTER + 1, 0x30);
+    out(f, MASTER + 1, 0x04);
+    out(f, MASTER + 1, 0x01);
+    pin(f, 5, true);
+    assert_int_equal(ack(f), 0x35);
+    out(f, MASTER, NONSPECIFIC_EOI);
+    assert_false(f->rec.level[0]);
+}
+
+static void in_special_mask_mode_a_masked_input_is_not_ended_by_nonspecific_eoi(void **state)
+{
+    struct fixture *f = *state;
+
+    pin(f, 3, true);
+    assert_int_equal(ack(f), 0x33);
+    out(f, MASTER + 1, 0x08);
+    out(f, MASTER, 0x68);
+    pin(f, 5, true);
+    assert_int_equal(ack(f), 0x35);
+    out(f, MASTER, NONSPECIFIC_EOI);
+    assert_int_equal(isr(f, MASTER), 0x08);
+    out(f, MASTER, NONSPECIFIC_EOI);
+    assert_int_equal(isr(f, MASTER), 0x08);
+    out(f, MASTER, 0x63); /* the specific one does */
+    assert_int_equal(isr(f, MASTER), 0);
+}
+
+static void the_operation_without_eoi_and_rotation_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    pin(f, 3, true);
+    assert_int_equal(ack(f), 0x33);
+    out(f, MASTER, 0x40); /* OCW2 010: no operation */
+    assert_int_equal(isr(f, MASTER), 0x08);
+    assert_int_equal(f->pic.chip[0].lowest, 7);
+}
+
+static void rotation_in_automatic_eoi_can_be_switched_off(void **state)
+{
+    struct fixture *f = *state;
+
+    program(f, 0x03, 0x01);
+    out(f, MASTER, 0x80);
+    pulse(f, 3);
+    assert_int_equal(ack(f), 0x33);
+    assert_int_equal(f->pic.chip[0].lowest, 3);
+    out(f, MASTER, 0x00);
+    pulse(f, 5);
+    assert_int_equal(ack(f), 0x35);
+    assert_int_equal(f->pic.chip[0].lowest, 3);
+}
+
+static void polling_the_master_and_then_the_slave_serves_a_slave_input(void **state)
+{
+    struct fixture *f = *state;
+
+    pin(f, 12, true);
+    out(f, MASTER, POLL);
+    assert_int_equal(in8(&f->fm, MASTER), 0x82);
+    out(f, SLAVE, POLL);
+    assert_int_equal(in8(&f->fm, SLAVE + 1), 0x84); /* either port is the poll */
+    assert_int_equal(isr(f, MASTER), 0x04);
+    assert_int_equal(isr(f, SLAVE), 0x10);
+    assert_false(f->rec.level[0]);
+    out(f, MASTER, POLL);
+    assert_int_equal(in8(&f->fm, MASTER) & 0x80, 0);
+}
+
+static void automatic_eoi_of_a_level_input_interrupts_on_and_on(void **state)
+{
+    struct fixture *f = *state;
+
+    program(f, 0x03, 0x01);
+    out(f, 0x4d0, 0x20);
+    pin(f, 5, true);
+    assert_int_equal(ack(f), 0x35);
+    assert_true(f->rec.level[0]);
+    assert_int_equal(ack(f), 0x35);
+    pin(f, 5, false);
+    assert_false(f->rec.level[0]);
+}
+
+static void a_nonspecific_eoi_ends_the_highest_in_service_by_the_priority_of_now(void **state)
+{
+    struct fixture *f = *state;
+
+    pin(f, 5, true);
+    assert_int_equal(ack(f), 0x35);
+    pin(f, 2 + 1, true);
+    assert_int_equal(ack(f), 0x33);
+    out(f, MASTER, 0xc3); /* 3 is the lowest now, 5 is higher */
+    out(f, MASTER, NONSPECIFIC_EOI);
+    assert_int_equal(isr(f, MASTER), 0x08);
+}
+
 static void poll_acknowledges_and_peek_does_not(void **state)
 {
     struct fixture *f = *state;
@@ -499,6 +615,14 @@ int main(void)
         TEST(rotate_on_specific_eoi_and_set_priority),
         TEST(rotate_in_automatic_eoi_goes_round),
         TEST(special_mask_mode_lets_lower_requests_through),
+        TEST(int_drops_in_inta_so_that_the_next_request_is_an_edge),
+        TEST(ltim_does_not_make_inputs_level_sensitive),
+        TEST(in_special_mask_mode_a_masked_input_is_not_ended_by_nonspecific_eoi),
+        TEST(the_operation_without_eoi_and_rotation_changes_nothing),
+        TEST(rotation_in_automatic_eoi_can_be_switched_off),
+        TEST(polling_the_master_and_then_the_slave_serves_a_slave_input),
+        TEST(automatic_eoi_of_a_level_input_interrupts_on_and_on),
+        TEST(a_nonspecific_eoi_ends_the_highest_in_service_by_the_priority_of_now),
         TEST(poll_acknowledges_and_peek_does_not),
         TEST(ocw3_without_rr_keeps_what_the_even_port_reads),
         TEST(icw1_forgets_edges_masks_and_service),
