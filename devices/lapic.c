@@ -163,9 +163,14 @@ bool lapic_takes_vectors(const struct lapic *l)
     return lapic_is_enabled(l) && l->svr & SVR_ENABLE;
 }
 
+/* After the first error, the next interrupt waits for a write of ESR, which rearms it (SDM vol. 3, 11.5.3). */
 void lapic_error(struct lapic *l, uint32_t esr_bit)
 {
+    bool armed = l->esr_pending == 0;
+
     l->esr_pending |= esr_bit;
+    if (!armed)
+        return;
     /* An illegal vector in the error entry itself is noted, but cannot raise itself again. */
     if ((l->lvt[LAPIC_LVT_ERROR] & LVT_VECTOR) < 16)
         l->esr_pending |= l->lvt[LAPIC_LVT_ERROR] & LVT_MASKED ? 0 : ESR_RECV_ILLEGAL;
@@ -203,6 +208,8 @@ bool lapic_deliver(struct lapic *l, enum apic_mode mode, uint8_t vector, bool le
         return true;
     case APIC_MODE_SIPI: lines->raise_sipi(lines->cpu, vector); return true;
     case APIC_MODE_EXTINT:
+        if (!lapic_takes_vectors(l))
+            return false;
         l->extint = true;
         lapic_update_intr(l);
         return true;
@@ -212,12 +219,19 @@ bool lapic_deliver(struct lapic *l, enum apic_mode mode, uint8_t vector, bool le
     return false;
 }
 
+/* Lowest priority, startup and 011b are reserved in an entry: nothing is delivered. */
+static bool is_lvt_mode(enum apic_mode mode)
+{
+    return mode == APIC_MODE_FIXED || mode == APIC_MODE_SMI || mode == APIC_MODE_NMI || mode == APIC_MODE_INIT ||
+           mode == APIC_MODE_EXTINT;
+}
+
 /* An edge of a local source. */
 void lapic_raise_lvt(struct lapic *l, enum lapic_lvt n)
 {
     uint32_t lvt = l->lvt[n];
 
-    if (lvt & LVT_MASKED)
+    if (lvt & LVT_MASKED || !is_lvt_mode(lvt_mode(l, n)))
         return;
     lapic_deliver(l, lvt_mode(l, n), (uint8_t)lvt, false);
 }

@@ -453,6 +453,24 @@ static void vectors_below_16_are_refused_with_an_error(void **state)
     assert_int_equal(rd(w, IRR), 1u << 16);
 }
 
+static void an_error_interrupts_once_until_esr_is_written(void **state)
+{
+    struct world *w = *state;
+
+    enable(w);
+    wr(w, LVT_ERROR, 0x66);
+    rd(w, 0x040);
+    assert_acked(w, 0x66);
+    wr(w, EOI, 0);
+    rd(w, 0x040);
+    lapic_deliver(&w->lapic[0], APIC_MODE_FIXED, 3, false);
+    assert_false(w->cpu[0].intr); /* noted, but the mechanism is not armed */
+    wr(w, ESR, 0);
+    assert_int_equal(rd(w, ESR), 0xc0);
+    rd(w, 0x040);
+    assert_acked(w, 0x66);
+}
+
 static void an_illegal_vector_in_the_error_entry_does_not_recurse(void **state)
 {
     struct world *w = *state;
@@ -615,6 +633,34 @@ static void lint1_in_nmi_mode_acts_on_the_rising_edge(void **state)
     assert_int_equal(w->cpu[0].nmis, 2);
 }
 
+static void reserved_modes_of_an_entry_deliver_nothing(void **state)
+{
+    static const uint32_t reserved[] = {0x100, 0x300, 0x600};
+    struct world *w = *state;
+
+    enable(w);
+    for (unsigned i = 0; i < 3; i++) {
+        wr(w, LVT_LINT1, reserved[i] | 0x44);
+        lapic_set_lint(&w->lapic[0], 1, true);
+        lapic_set_lint(&w->lapic[0], 1, false);
+    }
+    assert_false(w->cpu[0].intr);
+    assert_int_equal(w->cpu[0].sipis + w->cpu[0].inits + w->cpu[0].nmis, 0);
+    assert_false(irr(w, 0, 0x44));
+}
+
+static void lint1_in_init_mode_resets_the_cpu_but_for_its_apic_base(void **state)
+{
+    struct world *w = *state;
+
+    enable(w);
+    wr(w, LVT_LINT1, 0x500);
+    lapic_set_lint(&w->lapic[0], 1, true);
+    assert_int_equal(w->cpu[0].inits, 1);
+    assert_int_equal(rd(w, SVR), 0xff);
+    assert_int_equal(rd(w, LVT_LINT1), MASKED);
+}
+
 static void a_fixed_level_pin_waits_for_its_eoi(void **state)
 {
     struct world *w = *state;
@@ -754,6 +800,80 @@ static void init_and_startup_reach_the_other_cpu(void **state)
     assert_int_equal(w->cpu[0].nmis, 0);
 }
 
+static void a_cpu_sends_nmi_init_and_startup_to_itself(void **state)
+{
+    struct world *w = *state;
+
+    enable(w);
+    wr(w, ICR_HIGH, 0);
+    wr(w, ICR, 0x4400);
+    assert_int_equal(w->cpu[0].nmis, 1);
+    wr(w, ICR, 0x4612);
+    assert_int_equal(w->cpu[0].sipis, 1); /* which a CPU that does not wait for it ignores */
+    wr(w, ICR, 0x4500);
+    assert_int_equal(w->cpu[0].inits, 1);
+    assert_int_equal(rd(w, SVR), 0xff);
+    assert_int_equal(rd(w, ICR), 0);
+}
+
+static void nmi_init_and_startup_need_no_enabled_apic(void **state)
+{
+    struct world *w = *state;
+
+    w->bus.accessing = 1; /* all are software-disabled */
+    wr(w, ICR_HIGH, 0);
+    wr(w, ICR, 0x4400);
+    wr(w, ICR, 0x4612);
+    assert_int_equal(w->cpu[0].nmis, 1);
+    assert_int_equal(w->cpu[0].sipis, 1);
+    wr(w, ICR, 0x4040); /* a vector does */
+    assert_false(irr(w, 0, 0x40));
+    w->bus.accessing = 0;
+}
+
+static void what_was_pending_is_served_after_software_disable(void **state)
+{
+    struct world *w = *state;
+
+    enable(w);
+    lapic_deliver(&w->lapic[0], APIC_MODE_FIXED, 0x51, false);
+    wr(w, SVR, 0xff);
+    assert_true(w->cpu[0].intr);
+    assert_acked(w, 0x51);
+    wr(w, EOI, 0);
+    assert_int_equal(w->lapic[0].isr[2], 0);
+}
+
+static void a_logical_broadcast_reaches_every_model(void **state)
+{
+    struct world *w = *state;
+
+    enable_all(w);
+    w->bus.accessing = 1;
+    wr(w, DFR, 0x0fffffff); /* clusters here, flat elsewhere; no LDR is set */
+    w->bus.accessing = 0;
+    wr(w, ICR_HIGH, 0xff000000);
+    wr(w, ICR, 0x4800 | 0x55);
+    for (unsigned i = 0; i < NCPUS; i++)
+        assert_true(irr(w, i, 0x55));
+}
+
+static void smi_and_reserved_ipis_are_dropped(void **state)
+{
+    static const uint32_t modes[] = {0x200, 0x300, 0x700};
+    struct world *w = *state;
+
+    enable_all(w);
+    for (unsigned i = 0; i < 3; i++) {
+        wr(w, ICR_HIGH, 1u << 24);
+        wr(w, ICR, 0x4000 | modes[i] | 0x50);
+    }
+    assert_false(w->cpu[1].intr);
+    assert_int_equal(w->cpu[1].sipis + w->cpu[1].inits + w->cpu[1].nmis, 0);
+    wr(w, ESR, 0);
+    assert_int_equal(rd(w, ESR), 0);
+}
+
 static void an_ipi_with_an_illegal_vector_is_an_error_of_the_sender(void **state)
 {
     struct world *w = *state;
@@ -818,6 +938,8 @@ static void an_extint_message_is_acknowledged_at_the_pic(void **state)
 {
     struct world *w = *state;
 
+    assert_false(lapic_deliver(&w->lapic[0], APIC_MODE_EXTINT, 0, false)); /* software-disabled */
+    assert_false(w->cpu[0].intr);
     enable(w);
     assert_true(lapic_deliver(&w->lapic[0], APIC_MODE_EXTINT, 0, false));
     assert_true(w->cpu[0].intr);
@@ -1290,6 +1412,7 @@ int main(void)
         T(cr8_is_the_upper_half_of_tpr),
         T(apr_is_the_highest_class_of_all),
         T(vectors_below_16_are_refused_with_an_error),
+        T(an_error_interrupts_once_until_esr_is_written),
         T(an_illegal_vector_in_the_error_entry_does_not_recurse),
         T(software_disable_masks_the_lvt_and_takes_no_vectors),
         T(level_interrupts_broadcast_their_eoi),
@@ -1301,6 +1424,8 @@ int main(void)
         T(lint1_takes_extint_as_well),
         T(a_disabled_apic_passes_the_pins_on),
         T(lint1_in_nmi_mode_acts_on_the_rising_edge),
+        T(reserved_modes_of_an_entry_deliver_nothing),
+        T(lint1_in_init_mode_resets_the_cpu_but_for_its_apic_base),
         T(a_fixed_level_pin_waits_for_its_eoi),
         T(ipi_to_a_physical_destination),
         T(ipi_shorthands),
@@ -1310,6 +1435,11 @@ int main(void)
         T(ipi_to_clustered_logical_destinations),
         T(lowest_priority_goes_to_the_idlest),
         T(init_and_startup_reach_the_other_cpu),
+        T(a_cpu_sends_nmi_init_and_startup_to_itself),
+        T(nmi_init_and_startup_need_no_enabled_apic),
+        T(what_was_pending_is_served_after_software_disable),
+        T(a_logical_broadcast_reaches_every_model),
+        T(smi_and_reserved_ipis_are_dropped),
         T(an_ipi_with_an_illegal_vector_is_an_error_of_the_sender),
         T(msi_names_destination_mode_and_vector),
         T(an_extint_message_is_acknowledged_at_the_pic),
