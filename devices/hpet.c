@@ -195,8 +195,16 @@ static void matched(void *opaque)
     arm(t);
 }
 
+static bool is_route(uint64_t config)
+{
+    return HPET_ROUTES >> ((config & TN_ROUTE) >> TN_ROUTE_SHIFT) & 1;
+}
+
+/* A route that the timer does not have does not read back (2.3.8): the one of before stays. */
 static void write_timer_config(struct hpet_timer *t, uint64_t value)
 {
+    if (!is_route(value))
+        value = (value & ~(uint64_t)TN_ROUTE) | (t->config & TN_ROUTE);
     t->config = (value & TN_WRITABLE) | (t->config & ~(uint64_t)TN_WRITABLE);
     if (!(t->config & TN_PERIODIC))
         t->config &= ~(uint64_t)TN_VAL_SET;
