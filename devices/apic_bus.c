@@ -64,7 +64,7 @@ bool apic_bus_msi(struct apic_bus *bus, uint64_t addr, uint32_t data)
         .vector = (uint8_t)data,
     };
 
-    if ((addr & ~0xfffffULL) != MSI_ADDR_BASE)
+    if ((addr & ~0xfffffULL) != MSI_ADDR_BASE || msg.mode == APIC_MODE_SIPI) /* reserved (SDM vol. 3, 11.11.2) */
         return false;
     /* A level message's de-assertion is for a device's own bookkeeping: nothing happens. */
     if (msg.level && !(data & MSI_DATA_ASSERT))

@@ -70,6 +70,8 @@ static bool send(struct ioapic *io, unsigned pin)
         .vector = (uint8_t)(entry & REDIR_VECTOR),
     };
 
+    if (msg.mode == APIC_MODE_SIPI) /* reserved (data sheet, 3.2.4); only a CPU starts CPUs */
+        return false;
     return apic_bus_send(io->wiring.bus, &msg);
 }
 

@@ -19,6 +19,7 @@ struct world {
     bool intr;
     unsigned nmis;
     unsigned inits;
+    unsigned sipis;
     unsigned pic_acks;
 };
 
@@ -39,7 +40,8 @@ static void raise_init(void *cpu)
 
 static void raise_sipi(void *cpu, uint8_t vector)
 {
-    (void)cpu, (void)vector;
+    (void)vector;
+    ((struct world *)cpu)->sipis++;
 }
 
 static uint64_t no_tsc(void *cpu)
@@ -294,6 +296,45 @@ static void delivery_modes(void **state)
     assert_int_equal(w->inits, 1);
 }
 
+static void reserved_delivery_modes_deliver_nothing(void **state)
+{
+    struct world *w = *state;
+
+    for (unsigned mode = 3; mode <= 6; mode += 3) {
+        wr(w, 0x10, mode << 8 | 0x35);
+        set(w, 0, true);
+        set(w, 0, false);
+        assert_false(apic_bus_msi(&w->bus, 0xfee00000, mode << 8 | 0x35));
+    }
+    assert_int_equal(w->sipis, 0);
+    assert_false(w->intr);
+}
+
+static void a_level_that_came_and_went_while_masked_is_forgotten(void **state)
+{
+    struct world *w = *state;
+
+    wr(w, 0x22, LEVEL | MASKED | 0x49);
+    set(w, 9, true);
+    set(w, 9, false);
+    wr(w, 0x22, LEVEL | 0x49);
+    assert_int_equal(take(w), 0);
+}
+
+static void masking_takes_nothing_back(void **state)
+{
+    struct world *w = *state;
+
+    wr(w, 0x22, LEVEL | 0x49);
+    set(w, 9, true);
+    wr(w, 0x22, LEVEL | MASKED | 0x49); /* "has no effect on that interrupt" once it was accepted */
+    assert_int_equal(rd(w, 0x22), LEVEL | MASKED | REMOTE | 0x49);
+    assert_int_equal(take(w), 0x49);
+    eoi(w);
+    assert_int_equal(rd(w, 0x22), LEVEL | MASKED | 0x49);
+    assert_int_equal(take(w), 0);
+}
+
 static void destinations(void **state)
 {
     struct world *w = *state;
@@ -365,6 +406,9 @@ int main(void)
         T(rewriting_as_edge_clears_remote_irr),
         T(eoi_reaches_every_pin_with_the_vector),
         T(delivery_modes),
+        T(reserved_delivery_modes_deliver_nothing),
+        T(a_level_that_came_and_went_while_masked_is_forgotten),
+        T(masking_takes_nothing_back),
         T(destinations),
         T(a_level_message_nobody_takes_is_not_in_service),
         T(every_field_is_saved),

@@ -518,6 +518,56 @@ static void setting_the_time_moves_the_alarm(void **state)
     assert_int_equal(clock_next_deadline_ns(&f->fm.clock), 2 * NS_PER_SEC);
 }
 
+static void under_set_there_is_no_update_flag_and_no_alarm(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint8_t reg = 1; reg <= 5; reg += 2)
+        put(f, reg, 0xff);
+    put(f, REG_B, H24 | SET);
+    get(f, REG_C);
+    fake_advance(&f->fm, 5 * NS_PER_SEC);
+    assert_int_equal(get(f, REG_C) & 0x30, 0);
+    put(f, REG_B, H24);
+    fake_advance(&f->fm, NS_PER_SEC);
+    assert_int_equal(get(f, REG_C) & 0x30, 0x30);
+}
+
+static void rate_0_has_no_periodic_flag(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, REG_A, 0x20);
+    get(f, REG_C);
+    put(f, REG_B, H24 | PIE);
+    fake_advance(&f->fm, 3 * NS_PER_SEC);
+    assert_int_equal(get(f, REG_C) & 0xc0, 0);
+    assert_int_equal(f->rec.rises[8], 0);
+}
+
+static void midnight_and_noon_are_12_in_twelve_hour_format(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, REG_B, 0);
+    fake_advance(&f->fm, 2 * NS_PER_SEC);
+    assert_int_equal(get(f, 4), 0x12);
+    fake_advance(&f->fm, 43200 * NS_PER_SEC);
+    assert_int_equal(get(f, 4), 0x92);
+    put(f, REG_B, BINARY);
+    assert_int_equal(get(f, 4), 0x8c);
+}
+
+static void the_daylight_and_square_wave_bits_are_kept_and_reset_clears_the_latter(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, REG_B, H24 | 0x09);
+    assert_int_equal(get(f, REG_B), H24 | 0x09);
+    mc146818_reset(&f->rtc);
+    assert_int_equal(get(f, REG_B), H24 | 0x01);
+}
+
 static void peek_of_c_does_not_take_the_flags(void **state)
 {
     struct fixture *f = *state;
@@ -665,6 +715,10 @@ int main(void)
         TEST(an_alarm_in_twelve_hour_format_compares_the_pm_bit),
         TEST(an_impossible_alarm_never_fires),
         TEST(setting_the_time_moves_the_alarm),
+        TEST(under_set_there_is_no_update_flag_and_no_alarm),
+        TEST(rate_0_has_no_periodic_flag),
+        TEST(midnight_and_noon_are_12_in_twelve_hour_format),
+        TEST(the_daylight_and_square_wave_bits_are_kept_and_reset_clears_the_latter),
         TEST(peek_of_c_does_not_take_the_flags),
         TEST(registers_c_and_d_cannot_be_written),
         TEST(memory_is_kept_over_reset_and_so_is_the_time),
