@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <emu/boot.h>
 #include <emu/cpu.h>
 #include <emu/machine.h>
 #include <symbols/btf.h>
@@ -24,7 +25,6 @@
 #include <symbols/kernel.h>
 #include <symbols/modules.h>
 #include <symbols/orc.h>
-
 
 #define KERNEL_IMAGE_FILE "/deja/kernel"
 
@@ -41,11 +41,12 @@ struct guest_symbols {
     /* the kernel image of the machine, when it has symbols */
     const struct machine_image *image;
     struct symbol_table *image_symbols;
-    bool image_looked;
+    bool image_looked, image_i386;
     /* the guest's own */
     struct symbol_table *guest;
     uint8_t *made;                 /* an ELF file of them */
     size_t made_len;
+    bool made_i386;
     struct btf *types;
     bool types_looked;
     uint64_t seen_lstar, seen_idt; /* at the last look that found nothing */
@@ -53,6 +54,7 @@ struct guest_symbols {
     char *libraries;
     bool modules_warned;
     bool names_only;
+    bool i386; /* at the last look */
 };
 
 /* --- what the user named --- */
@@ -158,6 +160,7 @@ static void look_at_image(struct guest_symbols *g, const struct machine *m)
     file = elf_file_open_memory("the kernel image", image->data, image->len, err, sizeof(err));
     if (file == NULL)
         return;
+    g->image_i386 = elf_file_machine(file) == ELF_FILE_I386;
     if (elf_file_symbols(file, 0, &g->image_symbols, err, sizeof(err)) == SYMBOLS_OK)
         g->image = image;
     elf_file_close(file);
@@ -196,6 +199,7 @@ static void make_file(struct guest_symbols *g, const struct symbols_memory *mem,
 
     read_frames(g, mem, list, &frames, &o.debug_frame_len);
     o.debug_frame = frames;
+    g->made_i386 = bits == 32;
     if (elf_image_build(g->guest, &o, &g->made, &g->made_len, err, sizeof(err)) != SYMBOLS_OK)
         g->made = NULL;
     free(frames);
@@ -278,8 +282,21 @@ static void look_at_modules(struct guest_symbols *g, const struct symbols_memory
     module_list_destroy(list);
 }
 
-void guest_symbols_look(struct guest_symbols *g, const struct machine *m,
-                        void (*warn)(void *opaque, const char *text), void *opaque)
+/* A kernel's first code is 32-bit code whatever it becomes. Paging without long mode is never on the way to that. */
+static bool is_i386(const struct guest_symbols *g, const struct machine *m)
+{
+    const struct cpu *cpu = &m->cpus[0];
+
+    if (cpu->efer & EFER_LMA)
+        return false;
+    if (g->vmlinux != NULL)
+        return elf_file_machine(g->vmlinux) == ELF_FILE_I386;
+    return g->image_i386 || g->made_i386 || (cpu->cr0 & CR0_PG) ||
+           boot_is_linux32(m->config.kernel.data, m->config.kernel.len);
+}
+
+static void look(struct guest_symbols *g, const struct machine *m,
+                 void (*warn)(void *opaque, const char *text), void *opaque)
 {
     const struct cpu *cpu = &m->cpus[0];
     struct symbols_memory mem = {.read = peek, .user = (void *)cpu};
@@ -303,7 +320,19 @@ void guest_symbols_look(struct guest_symbols *g, const struct machine *m,
     look_at_modules(g, &mem, warn, opaque);
 }
 
+void guest_symbols_look(struct guest_symbols *g, const struct machine *m,
+                        void (*warn)(void *opaque, const char *text), void *opaque)
+{
+    look(g, m, warn, opaque);
+    g->i386 = is_i386(g, m);
+}
+
 /* --- what gdb is told --- */
+
+bool guest_symbols_are_i386(const struct guest_symbols *g)
+{
+    return g->i386;
+}
 
 bool guest_symbols_offset(const struct guest_symbols *g, uint64_t *offset)
 {
@@ -317,8 +346,8 @@ const char *guest_symbols_exec_file(const struct guest_symbols *g)
 {
     if (g->vmlinux_path != NULL)
         return g->vmlinux_path;
-    if (g->image != NULL)
-        return KERNEL_IMAGE_FILE;
+    if (g->image != NULL) /* gdb takes no file of 32 bits for a guest of 64, which can have been loaded from one */
+        return g->image_i386 && !g->i386 ? NULL : KERNEL_IMAGE_FILE;
     return g->made != NULL ? GUEST_SYMBOLS_FILE : NULL;
 }
 

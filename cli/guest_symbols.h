@@ -37,6 +37,8 @@ void guest_symbols_names_only(struct guest_symbols *g);
 void guest_symbols_look(struct guest_symbols *g, const struct machine *m,
                         void (*warn)(void *opaque, const char *text), void *opaque);
 
+/* At the last look this was a 32-bit kernel, for which gdb has another architecture. */
+bool guest_symbols_are_i386(const struct guest_symbols *g);
 bool guest_symbols_offset(const struct guest_symbols *g, uint64_t *offset);
 const char *guest_symbols_exec_file(const struct guest_symbols *g); /* NULL: none */
 const char *guest_symbols_libraries(const struct guest_symbols *g);

@@ -12,7 +12,7 @@
 
 static bool registers_are_valid(const struct gdbstub_target *t)
 {
-    if (!t->register_bytes || !t->read_register || !t->write_register || t->ng > t->nregisters)
+    if (!t->register_bytes || t->ng > t->nregisters)
         return false;
     for (unsigned i = 0; i < t->nregisters; i++)
         if (t->register_bytes[i] < 1 || t->register_bytes[i] > GDBSTUB_MAX_REGISTER)
@@ -25,8 +25,8 @@ static bool registers_are_valid(const struct gdbstub_target *t)
 
 static bool target_is_valid(const struct gdbstub_target *t)
 {
-    return registers_are_valid(t) && t->read_memory && t->write_memory && t->resume &&
-           t->interrupt && !t->insert_point == !t->remove_point && t->address_bytes <= 8;
+    return registers_are_valid(t) && t->read_register && t->write_register && t->read_memory &&
+           t->write_memory && t->resume && t->interrupt && !t->insert_point == !t->remove_point && t->address_bytes <= 8;
 }
 
 /* The protocol's state, for a client of which nothing is known yet. */
@@ -67,6 +67,20 @@ struct gdbstub *gdbstub_create(const struct gdbstub_target *target, void *user)
     s->general = 1;
     reset_protocol(s);
     return s;
+}
+
+int gdbstub_set_registers(struct gdbstub *s, const struct gdbstub_target *like)
+{
+    if (!registers_are_valid(like))
+        return -1;
+    s->target.register_bytes = like->register_bytes;
+    s->target.nregisters = like->nregisters;
+    s->target.ng = like->ng;
+    s->target.expedite = like->expedite;
+    s->target.nexpedite = like->nexpedite;
+    s->target.has_pc = like->has_pc;
+    s->target.pc_register = like->pc_register;
+    return 0;
 }
 
 void gdbstub_destroy(struct gdbstub *s)

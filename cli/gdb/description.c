@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The target description that gdb gets: its own feature names for what it knows, in its own order, and
- * one of ours for the system registers. The numbers are those of emu/registers.h.
+ * one of ours for the system registers. The numbers are the view's (registers.c).
  */
 #include "session_internal.h"
 
@@ -9,12 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <emu/registers.h>
-
 static const char head[] = "<?xml version=\"1.0\"?>\n"
                            "<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
-                           "<target version=\"1.0\">\n"
-                           "<architecture>i386:x86-64</architecture>\n";
+                           "<target version=\"1.0\">\n";
 
 struct bit {
     const char *name;
@@ -65,8 +62,10 @@ static void put_vector_types(FILE *out)
           out);
 }
 
-static const char *type_of(unsigned id)
+static const char *type_of(const struct register_view *v, unsigned reg)
 {
+    unsigned id = v->id[reg];
+
     switch (id) {
     case REG_ID_RBP:
     case REG_ID_RSP: return "data_ptr";
@@ -86,7 +85,7 @@ static const char *type_of(unsigned id)
         return "vec128";
     if (id >= REG_ID_ICOUNT)
         return "uint64";
-    return cpu_register_info(id)->bytes == 8 ? "int64" : "int32";
+    return v->bytes[reg] == 8 ? "int64" : "int32";
 }
 
 static const char *group_of(unsigned id)
@@ -98,16 +97,19 @@ static const char *group_of(unsigned id)
     return id > REG_ID_GS_BASE ? " group=\"system\"" : "";
 }
 
-/* Registers [from, end) as a feature; `types` writes what they need. */
-static void put_feature(FILE *out, const char *name, void (*types)(FILE *out), unsigned from, unsigned end)
+/* Registers [from, end) of the view as a feature; `types` writes what they need. */
+static void put_feature(FILE *out, const struct register_view *v, const char *name, void (*types)(FILE *out),
+                        unsigned from, unsigned end)
 {
+    if (from == end)
+        return;
     fprintf(out, "<feature name=\"%s\">\n", name);
     if (types != NULL)
         types(out);
-    for (unsigned id = from; id < end; id++)
-        fprintf(out, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\" regnum=\"%u\"%s%s/>\n",
-                cpu_register_info(id)->name, cpu_register_info(id)->bytes * 8u, type_of(id), id,
-                group_of(id), cpu_register_info(id)->read_only ? " save-restore=\"no\"" : "");
+    for (unsigned reg = from; reg < end; reg++)
+        fprintf(out, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\" regnum=\"%u\"%s%s/>\n", v->name[reg],
+                v->bytes[reg] * 8u, type_of(v, reg), reg, group_of(v->id[reg]),
+                cpu_register_info(v->id[reg])->read_only ? " save-restore=\"no\"" : "");
     fputs("</feature>\n", out);
 }
 
@@ -129,7 +131,7 @@ static void system_types(FILE *out)
     put_flags(out, "efer", 8, efer_bits);
 }
 
-char *session_describe_target(void)
+char *session_describe_target(const struct register_view *v)
 {
     char *text = NULL;
     size_t len;
@@ -138,10 +140,11 @@ char *session_describe_target(void)
     if (out == NULL)
         return NULL;
     fputs(head, out);
-    put_feature(out, "org.gnu.gdb.i386.core", core_types, REG_ID_RAX, REG_ID_XMM0);
-    put_feature(out, "org.gnu.gdb.i386.sse", sse_types, REG_ID_XMM0, REG_ID_FS_BASE);
-    put_feature(out, "org.gnu.gdb.i386.segments", NULL, REG_ID_FS_BASE, REG_ID_K_GS_BASE);
-    put_feature(out, "org.deja.x86.system", system_types, REG_ID_K_GS_BASE, CPU_REGISTER_COUNT);
+    fprintf(out, "<architecture>%s</architecture>\n", v->architecture);
+    put_feature(out, v, "org.gnu.gdb.i386.core", core_types, 0, v->core_end);
+    put_feature(out, v, "org.gnu.gdb.i386.sse", sse_types, v->core_end, v->sse_end);
+    put_feature(out, v, "org.gnu.gdb.i386.segments", NULL, v->sse_end, v->segments_end);
+    put_feature(out, v, "org.deja.x86.system", system_types, v->segments_end, v->count);
     fputs("</target>\n", out);
     if (fclose(out) != 0) {
         free(text);

@@ -38,8 +38,12 @@ static int open_events(struct session *s, char *err, size_t errlen)
 
 static int open_stub(struct session *s, char *err, size_t errlen)
 {
-    s->description = session_describe_target();
-    s->stub = gdbstub_create(s->timeline != NULL ? &session_replay_target : &session_live_target, s);
+    struct gdbstub_target target;
+
+    register_view_init(&s->view, false);
+    target = session_target(s);
+    s->description = session_describe_target(&s->view);
+    s->stub = gdbstub_create(&target, s);
     if (s->description == NULL || s->stub == NULL) {
         snprintf(err, errlen, "out of memory");
         return -1;
@@ -124,6 +128,25 @@ void session_look(struct session *s)
     guest_symbols_look(s->symbols, s->m, warn, s);
 }
 
+/* A new client has not read the description yet: it gets that of the guest as it is now. */
+static void choose_registers(struct session *s)
+{
+    bool i386 = guest_symbols_are_i386(s->symbols);
+    struct gdbstub_target target = {0};
+    char *description;
+
+    if (i386 == s->view.i386)
+        return;
+    register_view_init(&s->view, i386);
+    description = session_describe_target(&s->view);
+    if (description != NULL) {
+        free(s->description);
+        s->description = description;
+    }
+    register_view_fill(&s->view, &target);
+    gdbstub_set_registers(s->stub, &target);
+}
+
 /* Looks at the client; true: somebody wants the run to stop. */
 static bool listen_in(struct session *s, int timeout_ms)
 {
@@ -144,6 +167,7 @@ static bool listen_in(struct session *s, int timeout_ms)
         s->pass_handlers = false;
         s->detached = false;
         session_look(s);
+        choose_registers(s);
     }
     return s->interrupt || s->killed;
 }

@@ -3,6 +3,7 @@
 #ifndef CLI_GDB_SESSION_INTERNAL_H
 #define CLI_GDB_SESSION_INTERNAL_H
 
+#include <emu/registers.h>
 #include <gdbstub/gdbstub.h>
 #include <gdbstub/server.h>
 #include <traces/trace.h>
@@ -16,6 +17,20 @@ struct guest_symbols;
 /* Where an interrupted program goes on: the same place of the same stack. */
 struct handler_place {
     uint64_t rip, rsp;
+};
+
+#define VIEW_EXPEDITED 5
+
+/* The client's registers: registers.c. */
+struct register_view {
+    const char *architecture; /* gdb's name */
+    bool i386;
+    unsigned count;
+    unsigned core_end, sse_end, segments_end; /* features, from 0 on; the rest is ours */
+    uint8_t id[CPU_REGISTER_COUNT];           /* enum register_id */
+    uint16_t bytes[CPU_REGISTER_COUNT];       /* as the client sees it */
+    const char *name[CPU_REGISTER_COUNT];
+    uint16_t expedited[VIEW_EXPEDITED];
 };
 
 struct session {
@@ -42,11 +57,12 @@ struct session {
     bool over;        /* live: the guest has ended, as: */
     enum machine_stop end;
     struct debug_hit hit; /* of the last HIT */
-    char *description;    /* target.xml */
+    struct register_view view;
+    char *description;    /* target.xml of the view */
 };
 
 /* --- target.c: what gdbstub calls --- */
-extern const struct gdbstub_target session_live_target, session_replay_target;
+struct gdbstub_target session_target(const struct session *s);
 /* Text for the user. */
 void session_say(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -77,8 +93,17 @@ int session_write_memory(struct session *s, uint64_t gpa, const void *data, size
 int session_set_register(struct session *s, unsigned cpu, unsigned id, const uint8_t *value);
 
 /* --- description.c --- */
-/* target.xml for our registers. Allocated; NULL: out of memory. */
-char *session_describe_target(void);
+/* target.xml for these registers. Allocated; NULL: out of memory. */
+char *session_describe_target(const struct register_view *v);
+
+/* --- registers.c --- */
+void register_view_init(struct register_view *v, bool i386);
+/* Sets the members that gdbstub_set_registers looks at; they point into the view. */
+void register_view_fill(const struct register_view *v, struct gdbstub_target *target);
+void register_view_read(const struct register_view *v, const struct cpu *cpu, unsigned reg, uint8_t *out);
+/* The client's value as the machine's: above a narrow one are zeros. */
+void register_view_widen(const struct register_view *v, unsigned reg, const uint8_t *value,
+                         uint8_t wide[GDBSTUB_MAX_REGISTER]);
 
 /* --- monitor.c and its commands --- */
 int session_monitor(struct session *s, const char *command);

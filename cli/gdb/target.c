@@ -31,41 +31,21 @@ void session_say(struct session *s, const char *fmt, ...)
 
 /* --- registers --- */
 
-static const uint16_t register_bytes[CPU_REGISTER_COUNT] = {
-    [REG_ID_RAX ... REG_ID_RIP] = 8,
-    [REG_ID_EFLAGS ... REG_ID_GS] = 4,
-    [REG_ID_ST0 ... REG_ID_FCTRL - 1] = 10,
-    [REG_ID_FCTRL ... REG_ID_FOP] = 4,
-    [REG_ID_XMM0 ... REG_ID_MXCSR - 1] = 16,
-    [REG_ID_MXCSR] = 4,
-    [REG_ID_FS_BASE ... REG_ID_ES_BASE] = 8,
-    [REG_ID_CS_LIMIT ... REG_ID_GS_LIMIT] = 4,
-    [REG_ID_GDT_BASE] = 8,
-    [REG_ID_GDT_LIMIT] = 4,
-    [REG_ID_IDT_BASE] = 8,
-    [REG_ID_IDT_LIMIT] = 4,
-    [REG_ID_LDTR] = 4,
-    [REG_ID_LDT_BASE] = 8,
-    [REG_ID_TR] = 4,
-    [REG_ID_TR_BASE] = 8,
-    [REG_ID_DR0 ... REG_ID_FMASK] = 8,
-    [REG_ID_CPL] = 4,
-    [REG_ID_ICOUNT ... REG_ID_TSC] = 8,
-};
-/* What gdb wants to know first of every stop. */
-static const uint16_t expedited[] = {REG_ID_RBP, REG_ID_RSP, REG_ID_RIP, REG_ID_EFLAGS, REG_ID_CS};
-
 static int read_register(void *user, gdbstub_thread thread, unsigned reg, uint8_t *out)
 {
     const struct session *s = user;
 
-    cpu_register_read(&s->m->cpus[thread - 1], reg, out);
+    register_view_read(&s->view, &s->m->cpus[thread - 1], reg, out);
     return 0;
 }
 
 static int write_register(void *user, gdbstub_thread thread, unsigned reg, const uint8_t *value)
 {
-    return session_set_register(user, thread - 1, reg, value);
+    struct session *s = user;
+    uint8_t wide[GDBSTUB_MAX_REGISTER];
+
+    register_view_widen(&s->view, reg, value, wide);
+    return session_set_register(s, thread - 1, s->view.id[reg], wide);
 }
 
 /* --- memory --- */
@@ -270,16 +250,19 @@ static bool packet(void *user, const char *text, char *reply, size_t capacity)
     return true;
 }
 
-#define COMMON_MEMBERS                                                                             \
-    .struct_size = sizeof(struct gdbstub_target), .register_bytes = register_bytes,                \
-    .nregisters = CPU_REGISTER_COUNT, .ng = REG_ID_XMM0, .expedite = expedited,                    \
-    .nexpedite = sizeof(expedited) / sizeof(expedited[0]), .read_register = read_register,         \
-    .write_register = write_register, .read_memory = read_memory, .write_memory = write_memory,    \
-    .resume = resume, .interrupt = interrupt, .can_range_step = true,                              \
-    .insert_point = insert_point, .remove_point = remove_point, .threads = threads,                \
-    .thread_name = thread_name, .thread_extra = thread_extra, .object = object,                    \
-    .objects = objects, .file = file, .offsets = offsets, .monitor = monitor, .restart = restart,  \
-    .detach = detach, .kill = kill_session, .packet = packet
+#define MEMBERS                                                                                    \
+    .read_register = read_register, .write_register = write_register, .read_memory = read_memory,  \
+    .write_memory = write_memory, .resume = resume, .interrupt = interrupt,                        \
+    .can_range_step = true, .insert_point = insert_point, .remove_point = remove_point,            \
+    .threads = threads, .thread_name = thread_name, .thread_extra = thread_extra,                  \
+    .object = object, .objects = objects, .file = file, .offsets = offsets, .monitor = monitor,    \
+    .restart = restart, .detach = detach, .kill = kill_session, .packet = packet
 
-const struct gdbstub_target session_live_target = {COMMON_MEMBERS};
-const struct gdbstub_target session_replay_target = {COMMON_MEMBERS, .can_reverse = true};
+struct gdbstub_target session_target(const struct session *s)
+{
+    struct gdbstub_target target = {.struct_size = sizeof(target), MEMBERS};
+
+    register_view_fill(&s->view, &target);
+    target.can_reverse = s->timeline != NULL;
+    return target;
+}

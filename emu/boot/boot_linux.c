@@ -170,6 +170,17 @@ static int choose_address(const struct boot *b, struct bzimage *bz)
     return boot_check_fits(b, bz->image, bz->end);
 }
 
+static bool has_64_bit_kernel(const uint8_t *header, unsigned version)
+{
+    return version >= 0x20c && (get_le16(header + HDR_XLOADFLAGS) & XLF_KERNEL_64);
+}
+
+bool boot_is_linux32(const uint8_t *data, size_t len)
+{
+    return len >= HDR_MAX_END && boot_identify(data, len) == BOOT_LINUX &&
+           !has_64_bit_kernel(data, get_le16(data + HDR_VERSION));
+}
+
 static int parse(const struct boot *b, struct bzimage *bz)
 {
     const struct machine_config *config = &b->m->config;
@@ -177,8 +188,7 @@ static int parse(const struct boot *b, struct bzimage *bz)
     *bz = (struct bzimage){.image = &config->kernel, .header = config->kernel.data};
     if (check_version(b, bz) != 0 || find_code(b, bz) != 0 || choose_address(b, bz) != 0)
         return -1;
-    bz->entry64 = !config->boot32 && bz->version >= 0x20c &&
-                  (get_le16(bz->header + HDR_XLOADFLAGS) & XLF_KERNEL_64);
+    bz->entry64 = !config->boot32 && has_64_bit_kernel(bz->header, bz->version);
     return 0;
 }
 

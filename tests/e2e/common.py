@@ -44,8 +44,13 @@ def echo_guest():
 
 def linux(flavour, words="", seed=None):
     """Options that boot Debian's kernel of that flavour with the test's init."""
-    guests = fetch_guests.ensure(FOLDER)
-    options = ["-kernel", guests[flavour], "-initrd", guests["initrd"],
+    if flavour == "686":
+        guests = fetch_guests.ensure_i386(FOLDER)
+        initrd = guests["initrd-i386"]
+    else:
+        guests = fetch_guests.ensure(FOLDER)
+        initrd = guests["initrd"]
+    options = ["-kernel", guests[flavour], "-initrd", initrd,
                "-append", f"console=ttyS0 {words}".strip()]
     return options + (["--seed", str(seed)] if seed is not None else [])
 

@@ -5,9 +5,9 @@
     fetch_guests.py FOLDER
 
 The kernels that linux-image-amd64 and linux-image-cloud-amd64 depend on now, each with its pvpanic
-modules, a static busybox, from which an initial RAM disk is made, and SeaBIOS. What is there already is
-kept. DEJA_TEST_GUESTS names a folder with boot/, bin/, lib/ and usr/share/seabios/ to take instead of
-fetching.
+modules, a static busybox, from which an initial RAM disk is made, the kernel of linux-image-686 with an i386
+busybox, memtest86+, and SeaBIOS. What is there already is kept. DEJA_TEST_GUESTS names a folder with boot/, bin/,
+lib/, usr/share/seabios/ and i386/bin/ to take instead of fetching.
 """
 import fcntl
 import glob
@@ -19,9 +19,11 @@ import sys
 
 import initramfs
 
-FLAVOURS = {"amd64": "linux-image-amd64", "cloud": "linux-image-cloud-amd64"}
+FLAVOURS = {"amd64": "linux-image-amd64", "cloud": "linux-image-cloud-amd64", "686": "linux-image-686"}
+AMD64 = ("amd64", "cloud")
 MODULES = ("pvpanic", "pvpanic-mmio")
 FIRMWARE = ("bios-256k.bin", "bios.bin", "vgabios-isavga.bin")
+MEMTEST = {"memtest-x64": "memtest86+x64.bin", "memtest-ia32": "memtest86+ia32.bin"}
 
 
 class Unavailable(Exception):
@@ -29,12 +31,15 @@ class Unavailable(Exception):
 
 
 class Archive:
-    """apt, with package lists of its own in `folder` if this machine has none."""
+    """apt, with package lists of its own in `folder` if this machine has none, or none of that architecture."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, architecture=None):
         self.folder = folder
+        self.architecture = architecture
         self.options = []
-        self.updated = False
+        self.update_errors = None # not updated
+        if architecture is not None:
+            self.update()
 
     def run(self, *command, cwd=None):
         result = subprocess.run([command[0], *self.options, *command[1:]], cwd=cwd,
@@ -42,18 +47,20 @@ class Archive:
         return result.returncode == 0, result.stdout, result.stderr.strip()
 
     def update(self):
-        """Fresh lists, without being root."""
-        if self.updated:
+        """Fresh lists, without being root. One of several that cannot be had matters where it is missed."""
+        if self.update_errors is not None:
             return
-        self.updated = True
-        lists, cache = (os.path.join(self.folder, "apt", d) for d in ("lists", "cache"))
-        os.makedirs(os.path.join(lists, "partial"), exist_ok=True)
-        os.makedirs(os.path.join(cache, "archives", "partial"), exist_ok=True)
-        self.options = ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={cache}",
+        own = os.path.join(self.folder, "apt-" + (self.architecture or "own"))
+        for name in ("lists/partial", "cache/archives/partial"):
+            os.makedirs(os.path.join(own, name), exist_ok=True)
+        self.options = ["-o", f"Dir::State::Lists={own}/lists", "-o", f"Dir::Cache={own}/cache",
                         "-o", "APT::Sandbox::User="]
-        good, _, errors = self.run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
-        if not good:
-            raise Unavailable("apt-get update: " + errors)
+        if self.architecture is not None:
+            status = os.path.join(own, "status") # as of a machine without any package
+            open(status, "w", encoding="ascii").close()
+            self.options += ["-o", f"Dir::State::status={status}", "-o", f"APT::Architecture={self.architecture}",
+                             "-o", f"APT::Architectures={self.architecture}"]
+        _, _, self.update_errors = self.run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
 
     def dependency(self, package):
         """The versioned kernel package that a meta package stands for."""
@@ -64,11 +71,11 @@ class Archive:
                 return found.group(1)
             if attempt == 0:
                 self.update()
-        raise Unavailable(f"{package} is not in the archive that apt knows")
+        raise Unavailable(f"{package} is not in the archive that apt knows; {self.update_errors}")
 
     def download(self, package):
         """The path of the package's file."""
-        folder = os.path.join(self.folder, "packages", package)
+        folder = os.path.join(self.folder, "packages", self.architecture or "own", package)
         os.makedirs(folder, exist_ok=True)
         errors = ""
         for attempt in range(2):
@@ -79,7 +86,7 @@ class Archive:
                 return found[0]
             if attempt == 0:
                 self.update()
-        raise Unavailable(f"apt-get download {package}: {errors}")
+        raise Unavailable(f"apt-get download {package}: {errors}; {self.update_errors}")
 
 
 def unpack(package, patterns, folder):
@@ -118,31 +125,50 @@ def take_kernel(pattern, root, flavour, folder):
     place(kernel, os.path.join(folder, "vmlinuz-" + flavour))
 
 
-def fetch_busybox(archive, folder):
-    root = os.path.join(folder, "unpacked", "busybox-static")
-    unpack(archive.download("busybox-static"), ["./bin/busybox"], root)
-    place(os.path.join(root, "bin", "busybox"), os.path.join(folder, "busybox"))
-
-
-def take_firmware(root, folder):
-    for name in FIRMWARE:
-        place(os.path.join(root, "usr", "share", "seabios", name), os.path.join(folder, name))
-
-
-def fetch_firmware(folder):
-    given = os.environ.get("DEJA_TEST_GUESTS")
-    if given:
-        take_firmware(given, folder)
-        return
-    root = os.path.join(folder, "unpacked", "seabios")
-    unpack(Archive(folder).download("seabios"), ["./usr/share/seabios/*"], root)
-    take_firmware(root, folder)
-    drop_scratch(folder)
-
-
 def drop_scratch(folder):
-    for scratch in ("unpacked", "packages", "apt"):
+    for scratch in ("unpacked", "packages", "apt-own", "apt-i386"):
         shutil.rmtree(os.path.join(folder, scratch), ignore_errors=True)
+
+
+def take(root, sources, folder):
+    """Places files of an unpacked package: names here, paths there."""
+    for name, source in sources.items():
+        place(only(os.path.join(root, source)), os.path.join(folder, name))
+
+
+def fetch_files(package, sources, folder, architecture=None):
+    archive = Archive(folder, architecture)
+    if package in FLAVOURS.values():
+        package = archive.dependency(package)
+    root = os.path.join(folder, "unpacked", package)
+    unpack(archive.download(package), ["./" + source for source in sources.values()], root)
+    take(root, sources, folder)
+
+
+def fetch_firmware(folder, given):
+    sources = {name: "usr/share/seabios/" + name for name in FIRMWARE}
+    if given:
+        take(given, sources, folder)
+    else:
+        fetch_files("seabios", sources, folder)
+
+
+def fetch_memtest(folder, given):
+    sources = {name: "boot/" + file for name, file in MEMTEST.items()}
+    if given:
+        take(given, sources, folder)
+    else:
+        fetch_files("memtest86+", sources, folder)
+
+
+def fetch_i386(folder, given):
+    kernel, busybox = {"vmlinuz-686": "boot/vmlinuz-*-686"}, {"busybox-i386": "bin/busybox"}
+    if given:
+        take(given, kernel, folder)
+        take(os.path.join(given, "i386"), busybox, folder)
+    else:
+        fetch_files(FLAVOURS["686"], kernel, folder, "i386")
+        fetch_files("busybox-static", busybox, folder, "i386")
 
 
 def take_given(given, folder):
@@ -151,51 +177,75 @@ def take_given(given, folder):
     place(os.path.join(given, "bin", "busybox"), os.path.join(folder, "busybox"))
 
 
-def fetch(folder):
-    given = os.environ.get("DEJA_TEST_GUESTS")
+def fetch_amd64(folder, given):
     if given:
         take_given(given, folder)
         return
     archive = Archive(folder)
-    for flavour in FLAVOURS:
+    for flavour in AMD64:
         fetch_kernel(archive, flavour, folder)
-    fetch_busybox(archive, folder)
-    drop_scratch(folder)
+    fetch_files("busybox-static", {"busybox": "bin/busybox"}, folder)
 
 
-def paths(folder):
-    names = {flavour: "vmlinuz-" + flavour for flavour in FLAVOURS}
-    names["busybox"] = "busybox"
-    names.update({f"{module}-{flavour}": f"{module}-{flavour}.ko"
-                  for module in MODULES for flavour in FLAVOURS})
-    return {name: os.path.join(folder, file) for name, file in names.items()}
+class Guests:
+    """The folder of guests, while nobody else fetches into it."""
+
+    def __init__(self, folder):
+        self.folder = os.path.join(folder, "guests")
+        os.makedirs(self.folder, exist_ok=True)
+
+    def __enter__(self):
+        self.lock = open(os.path.join(self.folder, "lock"), "w", encoding="ascii")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *_):
+        self.lock.close()
+
+    def have(self, names, fetch):
+        """Paths of files by name; `fetch` gets all of them if one is missing."""
+        found = {name: os.path.join(self.folder, file) for name, file in names.items()}
+        if not all(os.path.exists(path) for path in found.values()):
+            fetch(self.folder, os.environ.get("DEJA_TEST_GUESTS"))
+            drop_scratch(self.folder)
+        return found
+
+    def initrd(self, name, busybox, extra):
+        path = os.path.join(self.folder, name)
+        initramfs.write(path, busybox, extra)
+        return path
 
 
 def ensure_firmware(folder):
     """SeaBIOS's files, by name."""
-    folder = os.path.join(folder, "guests")
-    os.makedirs(folder, exist_ok=True)
-    found = {name: os.path.join(folder, name) for name in FIRMWARE}
-    with open(os.path.join(folder, "lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not all(os.path.exists(path) for path in found.values()):
-            fetch_firmware(folder)
+    with Guests(folder) as guests:
+        return guests.have({name: name for name in FIRMWARE}, fetch_firmware)
+
+
+def ensure_memtest(folder):
+    """memtest-x64 and memtest-ia32, for the Linux boot protocol."""
+    with Guests(folder) as guests:
+        return guests.have({name: name for name in MEMTEST}, fetch_memtest)
+
+
+def ensure_i386(folder):
+    """A kernel and an initial RAM disk: 686, initrd-i386."""
+    with Guests(folder) as guests:
+        found = guests.have({"686": "vmlinuz-686", "busybox-i386": "busybox-i386"}, fetch_i386)
+        found["initrd-i386"] = guests.initrd("initrd-i386.cpio", found["busybox-i386"], {})
     return found
 
 
 def ensure(folder):
-    """The guests' paths, by name; fetches what is missing. One process at a time does that."""
-    folder = os.path.join(folder, "guests")
-    os.makedirs(folder, exist_ok=True)
-    found = paths(folder)
-    with open(os.path.join(folder, "lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not all(os.path.exists(path) for path in found.values()):
-            fetch(folder)
-        found["initrd"] = os.path.join(folder, "initrd.cpio")
-        extra = {f"lib/{module}-{flavour}.ko": found[f"{module}-{flavour}"]
-                 for module in MODULES for flavour in FLAVOURS}
-        initramfs.write(found["initrd"], found["busybox"], extra)
+    """The amd64 guests' paths, by name."""
+    names = {flavour: "vmlinuz-" + flavour for flavour in AMD64}
+    names["busybox"] = "busybox"
+    modules = [f"{module}-{flavour}" for module in MODULES for flavour in AMD64]
+    names.update({module: module + ".ko" for module in modules})
+    with Guests(folder) as guests:
+        found = guests.have(names, fetch_amd64)
+        found["initrd"] = guests.initrd("initrd.cpio", found["busybox"],
+                                        {f"lib/{module}.ko": found[module] for module in modules})
     return found
 
 
@@ -203,7 +253,10 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: fetch_guests.py FOLDER")
     try:
-        for name, path in sorted({**ensure(sys.argv[1]), **ensure_firmware(sys.argv[1])}.items()):
-            print(f"{name}: {path}")
+        ready = {}
+        for ensure_some in (ensure, ensure_i386, ensure_memtest, ensure_firmware):
+            ready.update(ensure_some(sys.argv[1]))
     except (Unavailable, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"the guests cannot be fetched: {error}")
+    for guest, path in sorted(ready.items()):
+        print(f"{guest}: {path}")

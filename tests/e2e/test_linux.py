@@ -23,7 +23,7 @@ class Boot(Case):
         guest = self.live("record", "-o", trace, *linux(flavour), *more, terminal=True)
         guest.expect(b"guest: up")
         guest.expect(PROMPT)
-        self.assertIn("Linux", guest.command("uname -s"))
+        self.assertIn("Linux i686" if flavour == "686" else "Linux x86_64", guest.command("uname -sm"))
         self.assertIn("5050", guest.command("echo $(( $(seq -s + 1 100) ))"))
         self.assertIn("x86-64-v2", guest.command("grep -m1 'model name' /proc/cpuinfo"))
         self.assertNotRegex(guest.command("dmesg"), r"Oops|BUG:|WARNING:|call trace|Call Trace")
@@ -32,12 +32,23 @@ class Boot(Case):
         self.assertEqual((status, errors), (0, ""))
         self.assertEqual(termios.tcgetattr(guest.slave), guest.mode_before)
         self.assertExactReplay(trace, guest.output)
+        return trace
 
     def test_amd64(self):
         self.boot_to_shell("amd64")
 
     def test_cloud(self):
         self.boot_to_shell("cloud")
+
+    def test_686(self):
+        trace = self.boot_to_shell("686")
+        gdb = deja("debug", trace, "--", "-batch", "-ex", "info symbol $eip", "-ex", "info line panic",
+                   "-ex", "print $cr0", "-ex", "reverse-stepi", stdin=None)
+        self.assertStatus(gdb, 0)
+        text = gdb.stdout.decode() + gdb.stderr.decode()
+        self.assertRegex(text, r"acpi_\w+ \+ \d+ in section .text") # powers off
+        self.assertRegex(text, r"is at address 0x[0-9a-f]{8} <panic> but contains no code")
+        self.assertIn("PE MP ET NE WP AM PG", text)
 
     def test_32_bit_entry(self):
         result = deja("run", *linux("cloud", "guest.poweroff"), "--boot32", stdin=None)
@@ -58,7 +69,6 @@ class Boot(Case):
         guest = self.live("run", *linux("cloud", "guest.reboot"))
         guest.expect(b"guest: up")
         guest.expect(b"guest: up")
-
 
     def test_optional_devices(self):
         trace = self.path("t.deja")

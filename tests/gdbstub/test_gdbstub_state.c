@@ -89,6 +89,28 @@ static void register_is_read_and_written_by_number(void **state)
     assert_string_equal(ask("p4"), "beef");
 }
 
+static void target_may_have_other_registers_for_the_next_client(void **state)
+{
+    static const uint16_t sizes[] = {8, 8, 4}, wrong[] = {8, 0}, last[] = {2}, none[] = {3};
+    struct gdbstub_target like = {
+        .register_bytes = sizes, .nregisters = 3, .ng = 2, .expedite = last, .nexpedite = 1};
+
+    (void)state;
+    fill_registers();
+    assert_int_equal(gdbstub_set_registers(fake.stub, &like), 0);
+    assert_string_equal(ask("g"), "10101010101010101111111111111111");
+    assert_string_equal(ask("p2"), "12121212");
+    assert_string_equal(ask("p3"), "E16");
+    assert_string_equal(ask("?"), "T052:12121212;thread:1;");
+    like.expedite = none;
+    assert_int_equal(gdbstub_set_registers(fake.stub, &like), -1);
+    like.nexpedite = 0;
+    like.register_bytes = wrong;
+    like.nregisters = like.ng = 2;
+    assert_int_equal(gdbstub_set_registers(fake.stub, &like), -1);
+    assert_string_equal(ask("g"), "10101010101010101111111111111111");
+}
+
 static void wrong_register_requests_are_errors(void **state)
 {
     static const char *const wrong[] = {
@@ -369,6 +391,7 @@ int main(void)
         TEST(registers_of_another_length_change_nothing),
         TEST(read_only_register_may_be_written_with_its_own_value),
         TEST(register_is_read_and_written_by_number),
+        TEST(target_may_have_other_registers_for_the_next_client),
         TEST(wrong_register_requests_are_errors),
         TEST(registers_are_those_of_the_selected_thread),
         TEST(memory_is_read),

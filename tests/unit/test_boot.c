@@ -308,6 +308,24 @@ static void kinds_are_told_from_the_bytes(void **state)
     free(elf);
 }
 
+static void a_bzimage_says_whether_it_has_64_bit_code(void **state)
+{
+    struct image *bz = bzimage(), *elf = elf32(0);
+
+    (void)state;
+    assert_false(boot_is_linux32(NULL, 0));
+    assert_false(boot_is_linux32(elf->bytes, elf->len));
+    assert_false(boot_is_linux32(bz->bytes, bz->len));
+    put(bz, 0x206, 2, 0x20b); /* xloadflags came with 2.12 */
+    assert_true(boot_is_linux32(bz->bytes, bz->len));
+    put(bz, 0x206, 2, 0x20c);
+    put(bz, 0x236, 2, 0);
+    assert_true(boot_is_linux32(bz->bytes, bz->len));
+    assert_false(boot_is_linux32(bz->bytes, 0x280));
+    free(bz);
+    free(elf);
+}
+
 static void a_multiboot_header_counts_only_aligned_and_in_the_first_8_kib(void **state)
 {
     struct image *im = calloc(1, sizeof(*im));
@@ -1301,6 +1319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_are_told_from_the_bytes),
+        cmocka_unit_test(a_bzimage_says_whether_it_has_64_bit_code),
         cmocka_unit_test(a_multiboot_header_counts_only_aligned_and_in_the_first_8_kib),
         cmocka_unit_test(the_memory_map_shows_holes_and_memory_above_4_gib),
         cmocka_unit_test(the_memory_map_of_the_smallest_machine_has_no_empty_ranges),

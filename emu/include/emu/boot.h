@@ -9,6 +9,7 @@
 #ifndef EMU_BOOT_H
 #define EMU_BOOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,8 @@ enum boot_kind { BOOT_NONE, BOOT_LINUX, BOOT_MULTIBOOT, BOOT_UNKNOWN };
 
 /* What an image is; never fails on any bytes. */
 enum boot_kind boot_identify(const uint8_t *data, size_t len);
+/* A bzImage that says it has no 64-bit kernel. False for all else. */
+bool boot_is_linux32(const uint8_t *data, size_t len);
 
 /*
  * Places config.kernel, initrd, command line and tables in RAM and sets CPU 0 to enter them, or leaves

@@ -205,6 +205,13 @@ struct gdbstub_target {
 
 /* NULL when out of memory, or when the target lacks a member that is not optional. */
 struct gdbstub *gdbstub_create(const struct gdbstub_target *target, void *user);
+/*
+ * Other registers from now on: the members register_bytes, nregisters, ng, expedite, nexpedite, has_pc and
+ * pc_register of `like`, which stay the caller's; the rest of it is not looked at. A client reads its
+ * description when it connects: between gdbstub_connected() and its first packet is the time. 0, or -1 when they
+ * make no sense, and stay as they were.
+ */
+int gdbstub_set_registers(struct gdbstub *s, const struct gdbstub_target *like);
 /* NULL is fine. Calls no callback. */
 void gdbstub_destroy(struct gdbstub *s);
 
