@@ -25,6 +25,7 @@ UCODE16 equ 0x38 | 3
 SMALL  equ 0x40                             ; data, DPL 3
 
 %include "guest32.inc"
+%include "both.inc"
 
 start:
     ENTER_FLAT
@@ -58,74 +59,6 @@ map:
     mov cr0, eax
     ret
 
-; Where a fault of 16-bit code goes on: at the offset of resume16, in its segment.
-go_on_16:
-    jmp far [resume16]
-
-
-; Both kinds of code: W says which. Addresses have 32 bits in both, and so has the stack.
-%define NAME(n) n %+ _ %+ W
-%macro EXPECT 2                             ; vector, label: as EXPECT_FAULT
-%if W == 16
-    mov dword [dword resume16], %2 - header
-    mov dword [dword want_resume], go_on_16
-%else
-    mov dword [want_resume], %2
-%endif
-    mov dword [dword want_vector], %1
-    mov [dword want_esp], esp
-    mov dword [dword got_vector], -1
-%endmacro
-%macro SAME 3                               ; name, got, expected: as CHECK, which cannot leave 16-bit code
-    push eax
-    push ebx
-    mov eax, %2
-    mov ebx, %3
-    cmp eax, ebx
-    je %%ok
-    mov esi, %%name
-    jmp dword CODE:check_failed
-%%name: db %1, " (", '0' + W / 10, '0' + W % 10, " bits)", 0
-%%ok:
-    pop ebx
-    pop eax
-%endmacro
-%macro SAME_EIP 2                           ; name, label
-%if W == 16
-    SAME {%1}, [dword got_eip], %2 - header
-%else
-    SAME {%1}, [got_eip], %2
-%endif
-%endmacro
-%macro FAULTS 3+                            ; name, vector, instruction
-    EXPECT %2, %%next
-%%at:
-    %3
-%%next:
-    SAME {%1}, [dword got_vector], %2
-    SAME_EIP {%1, " eip"}, %%at
-%endmacro
-%macro AT_LEVEL_3 3                         ; name, vector, label: runs it until an exception
-    EXPECT %2, %%back
-    push dword UDATA
-    push dword USTACK
-    push dword 2
-%if W == 16
-    push dword UCODE16
-    push dword %3 - header
-%else
-    push dword UCODE
-    push dword %3
-%endif
-    iretd
-%%back:
-    SAME {%1}, [dword got_vector], %2
-    mov cx, DATA                            ; IRET has made them null
-    mov ds, cx
-    mov es, cx
-    mov fs, cx
-    mov gs, cx
-%endmacro
 ; LDS, LES, LFS, LGS, LSS: an offset of the operand size, a selector behind it. All or nothing.
 %macro FAR_POINTER 3                        ; instruction, segment register, selector
 %defstr INSTRUCTION %1
@@ -167,6 +100,7 @@ go_on_16:
 %include "body.inc"
 
     RUNTIME32
+    GO_ON_16
     align 8
 gdt:
     dq 0
@@ -178,8 +112,6 @@ gdt:
 gdt_end:
 gdt_pointer: dw gdt_end - gdt - 1
     dd gdt
-resume16: dd 0
-    dw CODE16
 saved_esp: dd 0
 text: db "SCRATCH"
 text_end:
