@@ -116,7 +116,7 @@ static bool run_sequences(struct coverage *c, uint64_t count)
             run_sequence(c, &seq);
         if (program.bits == 64)
             continue;
-        gen_to_16(&program, &as16); /* as diff_16 does */
+        gen_to_16(&program, &as16); /* as diff_modes does */
         if (gen_assemble(&as16, &seq))
             run_sequence(c, &seq);
     }

@@ -32,6 +32,7 @@
 #define STACK_VA    0x10020000u /* 2 pages, read write */
 #define STACK_BYTES (2 * PAGE)
 #define GS_BASE     (DATA_VA + 0x800u)
+#define SCRATCH_VA  0x10030000u /* 1 page, read write, in the emulator alone: guest_add_scratch() */
 
 struct arena_part {
     uint32_t va;

@@ -3,7 +3,7 @@
  * The machine that runs sequences.
  *
  * Guest-physical memory, low to high: page tables, GDT with TSS, IDT, handlers, kernel stack,
- * arena. The kernel part is mapped for the supervisor alone, at KERNEL_VA. Each exception vector
+ * arena, scratch page. The kernel part is mapped for the supervisor alone, at KERNEL_VA. Each exception vector
  * has a handler of its own, HLT then IRETQ. The CPU halts in it; the harness reads the frame on the
  * kernel stack, replaces it by the next sequence's state, and lets the guest go on into IRETQ. So
  * every sequence passes through the emulator's own exception delivery and return.
@@ -35,6 +35,7 @@
 #define KSTACK_TOP_GPA 0xc000u
 #define ARENA_GPA      0x10000u
 #define KERNEL_BYTES   0x20000u
+#define SCRATCH_GPA    0x20000u
 
 #define HANDLER_BYTES 16u
 #define KERNEL_CS     0x10u
@@ -235,6 +236,11 @@ void guest_add_code16(struct guest *g)
 {
     put64(g->m, GDT_GPA + (USER_CS16 & ~7u),
           0x0000fb000000ffffULL | (uint64_t)(CODE_VA & 0xffffff) << 16 | (uint64_t)(CODE_VA >> 24) << 56);
+}
+
+void guest_add_scratch(struct guest *g)
+{
+    put64(g->m, PT_LOW_GPA + (SCRATCH_VA >> 12) % 512 * 8, SCRATCH_GPA | PTE_USER | PTE_NX);
 }
 
 void guest_destroy(struct guest *g)

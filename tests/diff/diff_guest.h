@@ -25,6 +25,8 @@ enum guest_end {
 struct guest *guest_create(const uint8_t *template, bool code32);
 /* Adds USER_CS16 to the GDT, with CODE_VA as its base. */
 void guest_add_code16(struct guest *g);
+/* Maps SCRATCH_VA: memory of its own for gen_to_64()'s sequences, no part of outcomes. */
+void guest_add_scratch(struct guest *g);
 void guest_destroy(struct guest *g);
 
 /* With budgets of `slice` instructions; 0: all of it in one go. *icount: instructions retired from

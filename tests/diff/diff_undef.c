@@ -122,7 +122,7 @@ static uint64_t reg_or_zero(const struct cpu *cpu, unsigned reg)
     return reg < REG_NONE ? cpu->regs[reg] : 0;
 }
 
-static uint64_t linear_of(const struct insn *in, const struct cpu *cpu)
+uint64_t undef_linear(const struct insn *in, const struct cpu *cpu)
 {
     uint64_t base = in->base == REG_RIP ? cpu->rip + in->len : reg_or_zero(cpu, in->base);
     uint64_t offset = base + (reg_or_zero(cpu, in->index) << in->scale) + (uint64_t)(int64_t)in->disp;
@@ -154,7 +154,7 @@ static bool is_loosely_aligned(const struct insn *in, const struct cpu *cpu)
 {
     unsigned attrs = insn_info[in->id].attrs;
     bool stores = in->id == INSN_MASKMOVDQU;
-    uint64_t va = stores ? cpu->regs[REG_RDI] : linear_of(in, cpu);
+    uint64_t va = stores ? cpu->regs[REG_RDI] : undef_linear(in, cpu);
 
     return (cpu->rflags & RFLAGS_AC) && (attrs & IA_SSE) && !(attrs & IA_ALIGN16) &&
            (stores || ((in->flags & INSN_MEM) && in->opsize == OPSIZE_128)) && (va & 15) == 8;
@@ -163,7 +163,7 @@ static bool is_loosely_aligned(const struct insn *in, const struct cpu *cpu)
 /* Bit 17 of MXCSR is AMD's (misaligned operands are allowed); for Intel it is reserved, #GP. */
 static bool loads_amd_mxcsr(const struct undef *u, const struct insn *in, const struct cpu *cpu)
 {
-    uint64_t va = linear_of(in, cpu) + (in->id == INSN_FXRSTOR ? FX_MXCSR : 0);
+    uint64_t va = undef_linear(in, cpu) + (in->id == INSN_FXRSTOR ? FX_MXCSR : 0);
     uint8_t bytes[4] = {0};
 
     u->peek(u->opaque, va, bytes, sizeof(bytes));
@@ -212,12 +212,12 @@ static void note_pointers(struct undef *u, const struct insn *in, const struct c
     switch (in->id) {
     case INSN_FNSTENV:
     case INSN_FNSAVE:
-        u->pointers[0].va = linear_of(in, cpu) + (in->opsize == OPSIZE_16 ? 6 : 12);
+        u->pointers[0].va = undef_linear(in, cpu) + (in->opsize == OPSIZE_16 ? 6 : 12);
         u->pointers[0].len = in->opsize == OPSIZE_16 ? 8 : 16;
         break;
     case INSN_FXSAVE:
-        u->pointers[0] = (struct undef_range){linear_of(in, cpu) + FX_POINTERS, FX_MXCSR - FX_POINTERS};
-        u->pointers[1] = (struct undef_range){linear_of(in, cpu) + FX_MXCSR_MASK, 4};
+        u->pointers[0] = (struct undef_range){undef_linear(in, cpu) + FX_POINTERS, FX_MXCSR - FX_POINTERS};
+        u->pointers[1] = (struct undef_range){undef_linear(in, cpu) + FX_MXCSR_MASK, 4};
         break;
     default: break;
     }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct cpu;
+struct insn;
 
 #define UNDEF_MAX_BYTES 15
 
@@ -51,5 +52,8 @@ static inline bool undef_saw(const struct undef *u, unsigned id)
 {
     return u->ids_seen[(id & 1023) >> 6] >> (id & 63) & 1;
 }
+
+/* Linear address of the memory operand, with flat segments but GS. */
+uint64_t undef_linear(const struct insn *in, const struct cpu *cpu);
 
 #endif

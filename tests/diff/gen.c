@@ -190,6 +190,8 @@ static void fix_item(const struct gen_item *item, uint8_t *bytes, uint32_t here,
     case FIX_RIP_ITEM: put32(bytes + item->fix_at, target + item->va - end); break;
     case FIX_ABS_ITEM: put32(bytes + item->fix_at, target + item->va); break;
     }
+    if (item->return_at)
+        put32(bytes + item->return_at, end);
 }
 
 bool gen_assemble(const struct gen_program *p, struct seq *seq)

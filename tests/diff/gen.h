@@ -12,7 +12,7 @@
 #include "diff_common.h"
 
 #define GEN_MAX_ITEMS  40u
-#define GEN_ITEM_BYTES 16u
+#define GEN_ITEM_BYTES 96u /* one instruction, or what gen_to_64() makes of it */
 
 /* What in an item depends on where things lie. */
 enum gen_fix {
@@ -30,6 +30,8 @@ struct gen_item {
     uint8_t fix;    /* enum gen_fix */
     uint8_t fix_at; /* offset in bytes */
     uint8_t target; /* item; the number of items: the end */
+    uint8_t pad;    /* NOPs in front */
+    uint8_t return_at; /* offset of the 32-bit address of the item's end; 0: there is none */
     uint32_t va;
     bool dropped;
 };
@@ -64,8 +66,9 @@ static inline uint32_t rng_below(struct rng *r, uint32_t n)
 void gen_program(struct gen_program *p, uint64_t seed, unsigned bits, enum gen_set set);
 /* Lays the program out. False when it does not fit into the code pages. */
 bool gen_assemble(const struct gen_program *p, struct seq *seq);
-/* Makes *p16 of a 32-bit program, both with the same items left out. */
+/* Make the same in 16-bit or 64-bit code of a 32-bit program, both with the same items left out. */
 void gen_to_16(struct gen_program *p32, struct gen_program *p16);
+void gen_to_64(struct gen_program *p32, struct gen_program *p64);
 /* The arena's initial content. */
 void gen_template(uint8_t *arena, uint64_t seed);
 

@@ -7,23 +7,21 @@
  * Left out: branches that show an address of the code, as CALL; what shows or changes CS. A program ends
  * after what stores the x87's pointers, which are addresses of the code.
  */
-#include "gen.h"
+#include "gen_internal.h"
 
-#include <emu/insn.h>
 #include <string.h>
 
-static bool is_prefix(uint8_t b)
+bool gen_is_prefix(uint8_t b)
 {
     return b == 0x26 || b == 0x2e || b == 0x36 || b == 0x3e || (b >= 0x64 && b <= 0x67) || b == 0xf0 ||
            b == 0xf2 || b == 0xf3;
 }
 
-/* Puts the prefix in front, or takes it away. False when the item gets too long. */
-static bool toggle(struct gen_item *item, uint8_t prefix)
+bool gen_toggle_prefix(struct gen_item *item, uint8_t prefix)
 {
     unsigned i;
 
-    for (i = 0; i < item->len && is_prefix(item->bytes[i]); i++)
+    for (i = 0; i < item->len && gen_is_prefix(item->bytes[i]); i++)
         if (item->bytes[i] == prefix) {
             item->len--;
             item->fix_at--;
@@ -39,8 +37,7 @@ static bool toggle(struct gen_item *item, uint8_t prefix)
     return true;
 }
 
-/* As a value, or as the segment of an operand: its base is another one. */
-static bool shows_cs(const struct insn *in)
+bool gen_shows_cs(const struct insn *in)
 {
     if ((in->flags & INSN_SEG) && in->seg == SEG_CS)
         return true;
@@ -62,11 +59,11 @@ static bool is_left_out(const struct gen_item *item, const struct insn *in, unsi
 {
     if (is_jump(item, in, index))
         return false;
-    return item->fix != FIX_NONE || shows_cs(in) ||
+    return item->fix != FIX_NONE || gen_shows_cs(in) ||
            ((insn_info[in->id].attrs & (IA_BRANCH | IA_SERIAL)) != 0 && in->id != INSN_FXRSTOR);
 }
 
-static bool stores_pointers(unsigned id)
+bool gen_stores_pointers(unsigned id)
 {
     return id == INSN_FNSTENV || id == INSN_FNSAVE || id == INSN_FXSAVE;
 }
@@ -77,7 +74,7 @@ static bool convert_item(struct gen_item *item, const struct insn *in)
                    in->id == INSN_CLFLUSH || in->id == INSN_LFENCE || in->id == INSN_MFENCE ||
                    in->id == INSN_SFENCE;
 
-    return toggle(item, 0x67) && (selects || toggle(item, 0x66));
+    return gen_toggle_prefix(item, 0x67) && (selects || gen_toggle_prefix(item, 0x66));
 }
 
 void gen_to_16(struct gen_program *p32, struct gen_program *p16)
@@ -94,7 +91,7 @@ void gen_to_16(struct gen_program *p32, struct gen_program *p16)
                   in.len == item->len && !is_left_out(item, &in, i) && convert_item(item, &in);
 
         item->dropped = p32->items[i].dropped = !ok;
-        if (ok && stores_pointers(in.id))
+        if (ok && gen_stores_pointers(in.id))
             break;
     }
     if (i < p32->n)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the parts of the generator: gen.c (values, layout), gen_encode.c, gen_operands.c,
- * gen_integer.c, gen_control.c, gen_fp.c, gen_simd.c, gen_x87.c. */
+ * gen_integer.c, gen_control.c, gen_fp.c, gen_simd.c, gen_x87.c, gen_16.c, gen_64.c. */
 #ifndef DIFF_GEN_INTERNAL_H
 #define DIFF_GEN_INTERNAL_H
 
@@ -103,6 +103,16 @@ void gen_fp_state(struct gen *g);
 #define GEN_IMAGES        4u
 #define GEN_IMAGE_BYTES   0x240u
 void gen_fp_template(struct gen *g, uint8_t *data);
+
+/* --- the same in other modes (gen_16.c, gen_64.c) --- */
+
+bool gen_is_prefix(uint8_t byte);
+/* Puts the prefix in front, or takes it away. False when the item gets too long. */
+bool gen_toggle_prefix(struct gen_item *item, uint8_t prefix);
+/* As a value, or as the segment of an operand: its base can be another one. */
+bool gen_shows_cs(const struct insn *in);
+/* FOP, FIP, FDP, in the way of the mode. */
+bool gen_stores_pointers(unsigned id);
 
 /* --- kinds of instructions (gen_integer.c, gen_control.c) --- */
 
