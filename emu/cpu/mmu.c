@@ -658,6 +658,9 @@ void mem_read_bytes(struct cpu *cpu, const struct op *op, uint64_t linear, void 
     unsigned n;
     uint64_t v;
 
+    /* The limit is that of the whole operand, before its first page is looked at (SDM vol. 3, 5.3). */
+    cpu->op = op;
+    check_address(cpu, op, linear, len);
     for (; len > 0; len -= n, linear += n, to += n) {
         n = len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
         v = n == 8   ? LOAD64(cpu, op, linear)

@@ -223,11 +223,14 @@ static bool is_state_image(unsigned id)
  * pushes first. Images of the x87's state: which byte of the bad page CR2 tells. CMPS with two bad
  * operands: the AMD that this was written on reads ES:rDI first, but with REPE and bytes DS:rSI.
  * RETF, IRET: the order in which the words are read, and against the checks of the selector. POPA:
- * that AMD has loaded the registers of the words before the one that cannot be read.
+ * that AMD has loaded the registers of the words before the one that cannot be read. Stores of 80 bits that go beyond
+ * the end of the address space: an AMD stores, and faults, by 64 and 16 bits.
  */
 static bool has_two_reasons(const struct insn *in, const struct outcome *guest)
 {
-    return is_state_image(in->id) || in->id == INSN_CMPS || in->id == INSN_RET_FAR ||
+    bool is_wide_store = in->id == INSN_FBSTP || (in->id == INSN_FSTP && in->opsize == OPSIZE_128);
+
+    return (is_wide_store && guest->vector != EXC_PF) || is_state_image(in->id) || in->id == INSN_CMPS || in->id == INSN_RET_FAR ||
            in->id == INSN_IRET || in->id == INSN_POPA ||
            (in->id == INSN_CALL && guest->vector == EXC_GP);
 }

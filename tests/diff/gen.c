@@ -82,6 +82,14 @@ void gen_template(uint8_t *arena, uint64_t seed)
 
 /* --- initial state --- */
 
+/* Ends of what can be addressed: of the canonical halves, of 64 and of 32 bits. */
+static uint64_t edge_address(struct gen *g)
+{
+    static const uint64_t ends[] = {0x800000000000ULL, 0xffff800000000000ULL, 0};
+
+    return g->is64 ? ends[rnd(g, 3)] : 0;
+}
+
 static void choose_registers(struct gen *g)
 {
     unsigned i, last = g->is64 ? 16 : 8;
@@ -98,6 +106,9 @@ static void choose_registers(struct gen *g)
                 g->known[i] = STACK_VA + (chance(g, 50) ? 0 : STACK_BYTES) - 16 + rnd(g, 33);
             if (i == REG_RSP && chance(g, 10))
                 g->known[i] += rnd(g, 8);
+        } else if (r < 17) {
+            g->edges |= 1u << i;
+            g->known[i] = edge_address(g);
         } else if (r < 25) {
             g->small |= 1u << i;
             g->known[i] = chance(g, 80) ? rnd(g, 256) : (uint64_t) - (int64_t)rnd(g, 256);

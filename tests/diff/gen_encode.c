@@ -187,9 +187,22 @@ static void pick_index(struct gen *g, struct enc *e)
     e->index = (uint8_t)pick_in(g, set & ~(1u << REG_RSP) ? set & ~(1u << REG_RSP) : 1);
 }
 
+bool gen_memory_at_edge(struct gen *g, struct enc *e, unsigned size)
+{
+    if (g->edges == 0 || !chance(g, 5))
+        return false;
+    e->is_mem = true;
+    e->has_modrm = true;
+    e->base = (uint8_t)pick_in(g, g->edges);
+    e->index = REG_NONE;
+    e->disp = (int32_t)rnd(g, 4) - (int32_t)rnd(g, size + 4);
+    return true;
+}
+
 void gen_memory(struct gen *g, struct enc *e, unsigned size)
 {
-    gen_memory_at(g, e, gen_address(g, size));
+    if (!gen_memory_at_edge(g, e, size))
+        gen_memory_at(g, e, gen_address(g, size));
 }
 
 void gen_memory_at(struct gen *g, struct enc *e, uint64_t target)

@@ -14,6 +14,7 @@ struct gen {
     bool is64;
     uint32_t pointers;   /* bit set: registers that hold `known` */
     uint32_t small;      /* registers that hold a small `known`, for indexes */
+    uint32_t edges;      /* registers that hold `known` near an end of the address space */
     uint32_t dirty_high; /* pointers only in their low 32 bits */
     uint64_t known[16];
     uint32_t undef; /* FL_*: undefined at this point if no branch is taken */
@@ -69,6 +70,8 @@ static inline struct gen_item *gen_last(struct gen *g)
 void gen_memory(struct gen *g, struct enc *e, unsigned size);
 /* ... at this address. */
 void gen_memory_at(struct gen *g, struct enc *e, uint64_t target);
+/* ... now and then, and true then, before, across or behind an end of the address space. */
+bool gen_memory_at_edge(struct gen *g, struct enc *e, unsigned size);
 
 /* --- operands (gen_operands.c) --- */
 

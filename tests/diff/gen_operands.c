@@ -29,6 +29,7 @@ void gen_wrote(struct gen *g, unsigned reg)
         reg -= REG8_AH;
     g->pointers &= ~(1u << reg);
     g->small &= ~(1u << reg);
+    g->edges &= ~(1u << reg);
 }
 
 /* Operand numbers of 8-bit registers: 16..19 are AH..BH; 4..7 exist in 64-bit mode only. */

@@ -269,7 +269,8 @@ static void set_memory(struct gen *g, struct enc *e, const struct row *row)
 
     if ((row->flags & ALIGN) && !chance(g, 6))
         va &= ~15u;
-    gen_memory_at(g, e, va);
+    if (!gen_memory_at_edge(g, e, bytes))
+        gen_memory_at(g, e, va);
 }
 
 /* Counts and selectors: mostly small. */
