@@ -21,7 +21,7 @@ static void pdpte_load(struct cpu *cpu, uint64_t cr3)
     unsigned i;
 
     for (i = 0; i < 4; i++) {
-        uint64_t gpa = (cr3 & 0xffffffe0u) + i * 8;
+        uint64_t gpa = a20_masked(cpu, (cr3 & 0xffffffe0u) + i * 8);
 
         if (!ram_read(cpu->ram, gpa, &entry[i], 8))
             entry[i] = 0;

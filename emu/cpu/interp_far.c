@@ -260,7 +260,7 @@ static void iret_real(struct cpu *cpu, const struct op *op, unsigned size)
         raise_gp0(cpu);
     stack_move(cpu, 3 * size);
     cpu->rip = rip;
-    iret_flags(cpu, flags, iret_mask(cpu, size));
+    iret_flags(cpu, flags, iret_mask(cpu, size) & ~(uint64_t)(RFLAGS_VIF | RFLAGS_VIP));
     segment_load_real(cpu, SEG_CS, cs);
 }
 

@@ -256,7 +256,7 @@ static void walk_long(struct walk *w, uint64_t table, unsigned level, bool smap_
         reserved |= 0x7ff0000000000000ULL; /* PAE: bits 62:52 are reserved */
     for (;; level--) {
         unsigned shift = PAGE_SHIFT + 9 * (level - 1);
-        uint64_t gpa = (table & PTE_FRAME) + ((w->linear >> shift) & 511) * 8;
+        uint64_t gpa = a20_masked(w->cpu, (table & PTE_FRAME) + ((w->linear >> shift) & 511) * 8);
         uint8_t *entry = table_entry(w, gpa, level, 8);
         uint64_t pte = entry == NULL ? 0 : entry_read(entry, 8);
         bool leaf = level == 1 || (level <= 3 && (pte & PTE_PS));
@@ -288,7 +288,7 @@ static void walk_long(struct walk *w, uint64_t table, unsigned level, bool smap_
 
 static void walk_32bit(struct walk *w, bool smap_off)
 {
-    uint64_t gpa = (w->cpu->cr3 & 0xfffff000u) + ((w->linear >> 22) & 1023) * 4;
+    uint64_t gpa = a20_masked(w->cpu, (w->cpu->cr3 & 0xfffff000u) + ((w->linear >> 22) & 1023) * 4);
     uint8_t *entry = table_entry(w, gpa, 2, 4);
     uint64_t pde = entry == NULL ? 0 : entry_read(entry, 4), pte, flags;
 
@@ -308,7 +308,7 @@ static void walk_32bit(struct walk *w, bool smap_off)
         return;
     }
     entry_set(w, entry, gpa, pde, PTE_A);
-    gpa = (pde & 0xfffff000u) + ((w->linear >> 12) & 1023) * 4;
+    gpa = a20_masked(w->cpu, (pde & 0xfffff000u) + ((w->linear >> 12) & 1023) * 4);
     entry = table_entry(w, gpa, 1, 4);
     pte = entry == NULL ? 0 : entry_read(entry, 4);
     if (!(pte & PTE_P)) {
@@ -427,9 +427,7 @@ static void tlb_install(struct cpu *cpu, enum mmu_view view, uint64_t linear, ui
 
 static uint64_t frame_gpa(const struct cpu *cpu, uint64_t frame, uint64_t linear)
 {
-    uint64_t gpa = (frame & PTE_FRAME) | (linear & PAGE_OFFSET_MASK);
-
-    return cpu->machine->a20_mask ? gpa : gpa & ~(1ULL << 20);
+    return a20_masked(cpu, (frame & PTE_FRAME) | (linear & PAGE_OFFSET_MASK));
 }
 
 /* --- canonical addresses, flat limits --- */

@@ -12,6 +12,12 @@ static inline bool cpu_is_canonical(uint64_t linear)
     return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
 }
 
+/* What a closed A20 gate makes of a physical address: of data, code and page tables alike. */
+static inline uint64_t a20_masked(const struct cpu *cpu, uint64_t gpa)
+{
+    return cpu->machine->a20_mask ? gpa : gpa & ~(1ULL << 20);
+}
+
 /* ram.on_flagged_store for one CPU: drops code and translations that the store makes stale. */
 void cpu_before_flagged_store(struct cpu *cpu, uint64_t page, uint64_t gpa, size_t len);
 

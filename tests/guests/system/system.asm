@@ -59,6 +59,15 @@ map:
     mov cr0, eax
     ret
 
+; Each of these bits of CR4 is refused.
+%macro NO_CR4 1-*
+%rep %0
+    mov eax, cr4
+    bts eax, %1
+    FAULTS "cr4", 13, mov cr4, eax
+%rotate 1
+%endrep
+%endmacro
 ; LDS, LES, LFS, LGS, LSS: an offset of the operand size, a selector behind it. All or nothing.
 %macro FAR_POINTER 3                        ; instruction, segment register, selector
 %defstr INSTRUCTION %1
