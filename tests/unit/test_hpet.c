@@ -256,6 +256,43 @@ static void legacy_replacement_takes_interrupts_0_and_8(void **state)
     assert_false(w->hpet.isa_legacy);
 }
 
+static void a_level_timer_that_may_not_interrupt_sets_its_status(void **state)
+{
+    struct world *w = *state;
+
+    set(w, CONF(1), LEVEL | ROUTE(21)); /* 2.3.8: "still operate and generate appropriate status bits" */
+    set(w, CMP(1), 50);
+    set(w, CONFIG, 1);
+    counts(w, 50);
+    assert_int_equal(get(w, STATUS), 2);
+    assert_false(w->gsi.level[21]);
+    set(w, CONF(1), LEVEL | INT | ROUTE(21));
+    assert_true(w->gsi.level[21]);
+    set(w, CONFIG, 0); /* halted: no interrupts, and the status stays */
+    assert_false(w->gsi.level[21]);
+    assert_int_equal(get(w, STATUS), 2);
+    assert_int_equal(get(w, COUNTER), 50);
+    counts(w, 50);
+    assert_int_equal(get(w, COUNTER), 50);
+}
+
+static void two_timers_share_an_input(void **state)
+{
+    struct world *w = *state;
+
+    for (unsigned n = 0; n < 2; n++) {
+        set(w, CONF(n), LEVEL | INT | ROUTE(22));
+        set(w, CMP(n), 10 + n);
+    }
+    set(w, CONFIG, 1);
+    counts(w, 11);
+    assert_int_equal(get(w, STATUS), 3);
+    set(w, STATUS, 1);
+    assert_true(w->gsi.level[22]);
+    set(w, STATUS, 2);
+    assert_false(w->gsi.level[22]);
+}
+
 static void a_route_that_is_not_offered_does_not_read_back(void **state)
 {
     struct world *w = *state;
@@ -346,6 +383,8 @@ int main(void)
         T(periodic_goes_on_from_its_own_time),
         T(thirty_two_bits_wrap),
         T(legacy_replacement_takes_interrupts_0_and_8),
+        T(a_level_timer_that_may_not_interrupt_sets_its_status),
+        T(two_timers_share_an_input),
         T(a_route_that_is_not_offered_does_not_read_back),
         T(a_timer_without_a_route_interrupts_nowhere),
         T(far_deadlines_and_short_periods_are_survived),

@@ -551,6 +551,52 @@ static void the_8259_reaches_the_cpu_through_the_ioapic_too(void **state)
     assert_int_equal(ack(w).vector, 0x20);
 }
 
+/* Its INT drops in INTA: with automatic EOI nothing else tells the I/O APIC that another request waits. */
+static void the_8259_reaches_the_cpu_through_the_ioapic_again_and_again(void **state)
+{
+    struct world *w = *state;
+
+    program_pic(w, 0x0018);
+    out(w, 0x20, 0x11, 1);
+    out(w, 0x21, 0x20, 1);
+    out(w, 0x21, 0x04, 1);
+    out(w, 0x21, 0x03, 1);
+    out(w, 0x21, 0xe7, 1);
+    route(w, 0, 0x700);
+    bus_write(&w->m.memory, 0xfee00350, 0x10000, 4);
+    pci_config_write(&w->pc->isa_bridge.pci, 0x60, 0x0403, 2); /* PIRQA to 3, B to 4 */
+    piix3_set_pirq(&w->pc->isa_bridge, 0, true);
+    piix3_set_pirq(&w->pc->isa_bridge, 1, true);
+    assert_int_equal(ack(w).vector, 0x23);
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x24);
+    assert_false(w->intr);
+}
+
+static void a_pci_pin_interrupts_until_its_cause_is_gone(void **state)
+{
+    struct world *w = *state;
+
+    program_pic(w, 1u << 10);
+    out(w, 0x4d1, 0x04, 1); /* ELCR: 10 is level-sensitive */
+    pci_config_write(&w->pc->isa_bridge.pci, 0x62, 0x0a, 1); /* PIRQC to 10 */
+    piix3_set_pirq(&w->pc->isa_bridge, 2, true);
+    assert_int_equal(ack(w).vector, 0x2a);
+    out(w, 0xa0, 0x20, 1);
+    out(w, 0x20, 0x20, 1);
+    assert_true(w->intr); /* again */
+    out(w, 0xa1, 0xff, 1);
+    assert_false(w->intr);
+    route(w, 10, 0x803a); /* and at the I/O APIC, under the same number */
+    assert_int_equal(ack(w).vector, 0x3a);
+    bus_write(&w->m.memory, 0xfee000b0, 0, 4);
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x3a);
+    piix3_set_pirq(&w->pc->isa_bridge, 2, false);
+    bus_write(&w->m.memory, 0xfee000b0, 0, 4);
+    assert_false(w->intr);
+}
+
 static void a_kernel_finds_no_firmware_interface(void **state)
 {
     struct world *w = *state;
@@ -715,10 +761,12 @@ int main(void)
         T(a20_follows_the_last_write_and_survives_a_load),
         T(debug_ports_report),
         T(a_kernel_finds_what_firmware_leaves),
+        T(a_pci_pin_interrupts_until_its_cause_is_gone),
         T(a_kernel_finds_no_firmware_interface),
         F(firmware_finds_a_bare_board),
         F(firmware_opens_shadow_ram),
         F(the_8259_reaches_the_cpu_through_the_ioapic_too),
+        F(the_8259_reaches_the_cpu_through_the_ioapic_again_and_again),
         F(firmware_is_told_of_memory_and_kernel),
         F(a_kernel_that_firmware_cannot_start_is_refused),
         O(a_hpet_takes_the_place_of_the_timer),
