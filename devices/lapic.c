@@ -314,10 +314,29 @@ static bool ipi_is_for(const struct lapic *sender, const struct lapic *to, enum 
     return how == SHORT_ALL || (how == SHORT_SELF) == (to == sender);
 }
 
+static void send_shorthand_lowest(struct lapic *l, uint8_t vector, enum shorthand how)
+{
+    const struct apic_bus *bus = l->wiring.bus;
+    struct lapic *best = NULL;
+
+    for (unsigned i = 0; i < bus->nlapics; i++) {
+        struct lapic *to = bus->lapics[i];
+
+        if (ipi_is_for(l, to, how) && lapic_takes_vectors(to) && (best == NULL || lapic_ppr(to) < lapic_ppr(best)))
+            best = to;
+    }
+    if (best != NULL)
+        lapic_deliver(best, APIC_MODE_FIXED, vector, false);
+}
+
 static void send_shorthand(struct lapic *l, const struct apic_message *msg, enum shorthand how)
 {
     struct apic_bus *bus = l->wiring.bus;
 
+    if (msg->mode == APIC_MODE_LOWEST) {
+        send_shorthand_lowest(l, msg->vector, how);
+        return;
+    }
     for (unsigned i = 0; i < bus->nlapics; i++) {
         if (ipi_is_for(l, bus->lapics[i], how))
             lapic_deliver(bus->lapics[i], msg->mode, msg->vector, false);

@@ -781,6 +781,20 @@ static void lowest_priority_goes_to_the_idlest(void **state)
     assert_true(irr(w, 0, 0x93));
 }
 
+static void lowest_priority_with_a_shorthand_goes_to_one(void **state)
+{
+    struct world *w = *state;
+
+    enable_all(w);
+    w->bus.accessing = 1;
+    wr(w, TPR, 0x40);
+    w->bus.accessing = 0;
+    wr(w, ICR, 0xc0000 | 0x4100 | 0x77); /* all but the sender, which would be the idlest */
+    assert_false(irr(w, 0, 0x77));
+    assert_false(irr(w, 1, 0x77));
+    assert_true(irr(w, 2, 0x77));
+}
+
 static void init_and_startup_reach_the_other_cpu(void **state)
 {
     struct world *w = *state;
@@ -1434,6 +1448,7 @@ int main(void)
         T(ipi_to_flat_logical_destinations),
         T(ipi_to_clustered_logical_destinations),
         T(lowest_priority_goes_to_the_idlest),
+        T(lowest_priority_with_a_shorthand_goes_to_one),
         T(init_and_startup_reach_the_other_cpu),
         T(a_cpu_sends_nmi_init_and_startup_to_itself),
         T(nmi_init_and_startup_need_no_enabled_apic),
