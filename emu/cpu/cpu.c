@@ -269,11 +269,9 @@ static uint64_t line_tsc_to_ns(void *obj, uint64_t tsc)
 {
     const struct cpu *cpu = obj;
     uint64_t now = clock_now_ns(cpu->clock);
-    int64_t ahead = (int64_t)(tsc - cpu_tsc(cpu));
+    uint64_t ahead = tsc > cpu_tsc(cpu) ? tsc - cpu_tsc(cpu) : 0;
 
-    if (ahead <= 0)
-        return now;
-    return now + (uint64_t)ahead < now ? CLOCK_NEVER - 1 : now + (uint64_t)ahead;
+    return ahead >= CLOCK_NEVER - now ? CLOCK_NEVER - 1 : now + ahead;
 }
 
 struct cpu_lines machine_connect_intc(struct machine *m, unsigned n, const struct intc_ops *ops,

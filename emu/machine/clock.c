@@ -76,6 +76,8 @@ void timer_set(struct timer *t, uint64_t deadline_ns)
     struct clock *clock = t->clock;
     uint64_t before = clock->deadline_ns[t->id];
 
+    if (deadline_ns >= CLOCK_END)
+        deadline_ns = CLOCK_NEVER;
     clock->deadline_ns[t->id] = deadline_ns;
     if (deadline_ns <= clock->next_ns)
         clock->next_ns = deadline_ns;

@@ -19,9 +19,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MAX_ACTS  200u
-#define MOST_WAITS 100u /* a guest that sleeps while a timer ticks that wakes nobody would sleep for ever */
-#define APIC_BASE  0x1bu
+#define MAX_ACTS     200u
+#define MOST_WAITS   100u /* a guest that sleeps while a timer ticks that wakes nobody would sleep for ever */
+#define APIC_BASE    0x1bu
+#define TSC_DEADLINE 0x6e0u
 
 /* What the guest does, in its ROM: turns round, sleeps, and returns from interrupts. */
 #define ROM_BYTES 4096u
@@ -142,17 +143,22 @@ static void access_place(struct reader *r, const uint8_t *act)
         bus_read(bus, at, size);
 }
 
-/* IA32_APIC_BASE, or one of the 256 MSRs that an x2APIC has (SDM vol. 3, 10.12). */
-static void access_msr(struct reader *r, const uint8_t *act)
+/* CR8, or an MSR: IA32_APIC_BASE, IA32_TSC_DEADLINE, one of the 256 that an x2APIC has (SDM vol. 3, 10.12). */
+static void access_cpu_register(struct reader *r, const uint8_t *act)
 {
+    const uint32_t msrs[3] = {0x800u + act[2], APIC_BASE, TSC_DEADLINE};
     struct lapic *lapic = &((struct pc *)m->board)->lapics[0];
-    uint32_t msr = act[1] & 1 ? APIC_BASE : 0x800u + act[2];
+    unsigned which = act[1] & 3;
     uint64_t value;
 
-    if (act[0] & 1)
-        lapic_intc_ops.wrmsr(lapic, msr, take(r, 8));
+    if (which == 3 && (act[0] & 1))
+        lapic_intc_ops.set_cr8(lapic, act[2] & 15);
+    else if (which == 3)
+        lapic_intc_ops.get_cr8(lapic);
+    else if (act[0] & 1)
+        lapic_intc_ops.wrmsr(lapic, msrs[which], take(r, 8));
     else
-        lapic_intc_ops.rdmsr(lapic, msr, &value);
+        lapic_intc_ops.rdmsr(lapic, msrs[which], &value);
 }
 
 static void give_input(struct reader *r, const uint8_t *act)
@@ -187,7 +193,7 @@ static void act_on(struct reader *r)
     switch (act[0] >> 5) {
     case 0: run_guest(act); break;
     case 1: give_input(r, act); break;
-    case 2: access_msr(r, act); break;
+    case 2: access_cpu_register(r, act); break;
     default: access_place(r, act); break;
     }
 }

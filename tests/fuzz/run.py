@@ -3,7 +3,7 @@
 """Runs fuzz targets for as long as one likes, with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer.
 
     tests/fuzz/run.py [--seconds N] [--build DIR] [TARGET...]    fuzz each target (all of them) for N seconds (60)
-    tests/fuzz/run.py --merge [TARGET...]                        keep what was found: the smallest inputs that reach all
+    tests/fuzz/run.py --merge [TARGET...]                        keep inputs that reach more than the corpus
     tests/fuzz/run.py --coverage [--show FILE] [TARGET...]       which lines the kept corpus reaches, by file
 
 Needs clang with its run-time libraries (Debian: clang, libclang-rt-14-dev; --coverage: llvm). What the fuzzer finds goes on from run to run
@@ -73,26 +73,32 @@ def fuzz(folder, target, seconds):
     return done.returncode == 0
 
 
+def evenly(paths, most_files, most_bytes):
+    """As many of the paths as there is room for, of all sizes alike."""
+    count = min(len(paths), max(most_files, 0))
+    while count > 0:
+        chosen = [paths[i * len(paths) // count] for i in range(count)]
+        if sum(p.stat().st_size for p in chosen) <= most_bytes:
+            return chosen
+        count = count * 9 // 10
+    return []
+
+
 def merge(folder, target):
-    """The kept files stay; new ones are taken, the smallest first, while there is room."""
+    """The kept files stay; of those that libFuzzer finds to reach more, what there is room for is added."""
     kept = CORPUS / target
+    files = list(kept.iterdir())
     with tempfile.TemporaryDirectory() as scratch:
         merged = pathlib.Path(scratch)
-        for path in kept.iterdir():
+        for path in files:
             shutil.copy(path, merged / path.name)
         subprocess.run([folder / f"tests/fuzz/libfuzzer_{target}", "-merge=1", merged, folder / "found" / target],
                        check=True, capture_output=True)
         new = sorted((p for p in merged.iterdir() if not (kept / p.name).exists()), key=lambda p: p.stat().st_size)
-        files = sum(1 for _ in kept.iterdir())
-        size = sum(p.stat().st_size for p in kept.iterdir())
-        taken = 0
-        for path in new:
-            size += path.stat().st_size
-            if files + taken == MERGED_FILES or size > MERGED_BYTES:
-                break
+        taken = evenly(new, MERGED_FILES - len(files), MERGED_BYTES - sum(p.stat().st_size for p in files))
+        for path in taken:
             shutil.copy(path, kept / path.name[:12])
-            taken += 1
-    print(f"{target:8} {taken} of {len(new)} new files taken")
+    print(f"{target:8} {len(taken)} of {len(new)} new files taken")
 
 
 def coverage(folder, targets, show):

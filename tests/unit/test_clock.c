@@ -121,6 +121,25 @@ static void run_due_twice_at_one_boundary_is_run_due_once(void **state)
     assert_string_equal(log, "ba");
 }
 
+static void at_the_end_of_time_no_timer_fires(void **state)
+{
+    struct clock clock;
+    struct firing a;
+    char log[8] = "";
+
+    (void)state;
+    clock_init(&clock, 1);
+    firing_init(&a, &clock, 'a', log);
+    timer_set(&a.timer, CLOCK_END - 1);
+    clock_idle_until(&clock, clock_next_deadline_ns(&clock));
+    a.again_after_ns = 1; /* a device that computes its next deadline, which saturates */
+    clock_run_due(&clock);
+    assert_string_equal(log, "a");
+    assert_false(timer_pending(&a.timer));
+    timer_set(&a.timer, CLOCK_NEVER - 1);
+    assert_true(clock_next_deadline_ns(&clock) == CLOCK_NEVER);
+}
+
 static void time_is_icount_times_ns_per_insn_plus_idle(void **state)
 {
     struct clock clock;
@@ -229,6 +248,7 @@ int main(void)
         cmocka_unit_test(moving_and_cancelling_a_timer_keeps_the_next_deadline),
         cmocka_unit_test(a_callback_may_rearm_cancel_and_arm),
         cmocka_unit_test(run_due_twice_at_one_boundary_is_run_due_once),
+        cmocka_unit_test(at_the_end_of_time_no_timer_fires),
         cmocka_unit_test(time_is_icount_times_ns_per_insn_plus_idle),
         cmocka_unit_test(icount_at_is_the_first_at_which_the_time_is_reached),
         cmocka_unit_test(ticks_and_ns_are_inverse_and_do_not_overflow),

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #define CLOCK_NEVER UINT64_MAX
+#define CLOCK_END   (1ULL << 63) /* 292 years: no timer fires from here on */
 #define CLOCK_MAX_TIMERS 64
 #define NS_PER_SEC 1000000000ULL
 
@@ -60,7 +61,7 @@ static inline uint64_t clock_now_ns(const struct clock *clock)
 /* Registers `t`, unarmed. The owner keeps `t` alive as long as the clock. */
 void timer_init(struct timer *t, struct clock *clock, timer_fn *fn, void *opaque,
                 const char *name);
-void timer_set(struct timer *t, uint64_t deadline_ns);
+void timer_set(struct timer *t, uint64_t deadline_ns); /* CLOCK_END or later: as timer_cancel() */
 void timer_cancel(struct timer *t);
 bool timer_pending(const struct timer *t);
 uint64_t timer_deadline_ns(const struct timer *t); /* CLOCK_NEVER when not armed */

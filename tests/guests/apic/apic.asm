@@ -120,6 +120,23 @@ main:
     rdmsr
     CHECK "deadline-disarmed", rax, 0
 
+    ; the deadline is a number without a sign: all ones is the last one, not one that has passed
+    xor eax, eax
+    dec rax
+    mov rdx, rax
+    wrmsr
+    sti
+    nop
+    cli
+    CHECK "deadline-far", [hits], 1
+    rdmsr
+    shl rdx, 32
+    or rax, rdx
+    CHECK "deadline-stands", rax, -1
+    xor eax, eax
+    xor edx, edx
+    wrmsr
+
     ; I/O APIC: the 8254 is pin 2, edge, vector 51h to APIC 0
     mov qword [order], 0
     mov ebx, IOAPIC
