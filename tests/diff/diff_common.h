@@ -78,6 +78,12 @@ struct seq {
     uint8_t code[SEQ_CODE_BYTES]; /* goes to rip */
 };
 
+/* Components of XSAVE areas beside x87 and SSE that a host may have (SDM vol. 1, 13.1; AVX to APX, and AMD's LWP). */
+#define HOST_COMPONENTS 0x40000000000ffffcULL
+#define XSAVE_BV        512u
+#define XSAVE_COMP      520u
+#define XSAVE_AREA      576u
+
 /* --- what comes out --- */
 
 #define VECTOR_NONE 0xffffu /* the run did not end in an exception */

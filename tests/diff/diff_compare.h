@@ -20,6 +20,7 @@ void say(struct text *t, const char *format, ...) __attribute__((format(printf, 
 struct excused {
     uint32_t flags;    /* of RFLAGS */
     bool x87_pointers; /* FOP, FIP, FDP */
+    bool rsp_high;     /* the upper half of RSP */
     struct undef_range memory[UNDEF_RANGES];
 };
 

@@ -162,6 +162,8 @@ static void run_guest(struct session *s, struct run *r)
     r->insns = s->undef.insns;
     r->undef.flags = s->stepped.vector == 1 ? s->undef.after : s->undef.now;
     r->undef.x87_pointers = s->stepped.vector != EXC_MF || !s->undef.pointers_known;
+    /* not preserved from 64-bit to 32-bit code (SDM vol. 1, 3.4.1.1) */
+    r->undef.rsp_high = r->program.bits == 64 && r->guest.cs == USER_CS32;
     memcpy(r->undef.memory, s->undef.pointers, sizeof(r->undef.memory));
     if (s->inject && undef_saw(&s->undef, INSN_XADD))
         r->guest.regs[0] ^= 8;
@@ -213,7 +215,7 @@ static bool is_memory_fault(unsigned vector)
 static bool is_state_image(unsigned id)
 {
     return id == INSN_FNSTENV || id == INSN_FNSAVE || id == INSN_FLDENV || id == INSN_FRSTOR ||
-           id == INSN_FXSAVE || id == INSN_FXRSTOR;
+           id == INSN_FXSAVE || id == INSN_FXRSTOR || (id >= INSN_XSAVE && id <= INSN_XRSTOR);
 }
 
 /*

@@ -187,7 +187,8 @@ static void set_up_cpu(struct machine *m)
 
     cpu->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
     cpu->cr3 = PML4_GPA;
-    cpu->cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE;
+    cpu->cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE;
+    cpu->xcr0 = XCR0_X87 | XCR0_SSE;
     cpu->efer = EFER_LME | EFER_LMA | EFER_NXE;
     cpu->gdtr = (struct table_register){.base = KERNEL_VA + GDT_GPA, .limit = 0x4f};
     cpu->idtr = (struct table_register){.base = KERNEL_VA + IDT_GPA, .limit = 32 * 16 - 1};

@@ -69,11 +69,16 @@ static uint32_t after_x87(const struct insn *in, uint32_t now)
     return now;
 }
 
+static bool is_xsave(unsigned id)
+{
+    return id >= INSN_XSAVE && id <= INSN_XSAVEC;
+}
+
 /* What stores the status word. */
 static uint32_t x87_reads(const struct insn *in)
 {
     return in->id == INSN_FNSTSW || in->id == INSN_FNSTENV || in->id == INSN_FNSAVE ||
-                   in->id == INSN_FXSAVE
+                   in->id == INSN_FXSAVE || is_xsave(in->id)
                ? UNDEF_C1 : 0;
 }
 
@@ -163,11 +168,37 @@ static bool is_loosely_aligned(const struct insn *in, const struct cpu *cpu)
 /* Bit 17 of MXCSR is AMD's (misaligned operands are allowed); for Intel it is reserved, #GP. */
 static bool loads_amd_mxcsr(const struct undef *u, const struct insn *in, const struct cpu *cpu)
 {
-    uint64_t va = undef_linear(in, cpu) + (in->id == INSN_FXRSTOR ? FX_MXCSR : 0);
+    uint64_t va = undef_linear(in, cpu) + (in->id == INSN_LDMXCSR ? 0 : FX_MXCSR);
     uint8_t bytes[4] = {0};
 
     u->peek(u->opaque, va, bytes, sizeof(bytes));
     return (bytes[2] & 2) != 0;
+}
+
+static uint64_t area_field(const struct undef *u, uint64_t area, unsigned at)
+{
+    uint64_t v = 0;
+
+    u->peek(u->opaque, area + at, (uint8_t *)&v, sizeof(v));
+    return v;
+}
+
+/* Whether a host's answer depends on components that the model does not have, or on which bytes of an area are
+ * accessed: for XRSTOR bit 17 of MXCSR besides. */
+static bool is_other_area(const struct undef *u, const struct insn *in, const struct cpu *cpu)
+{
+    uint64_t area = undef_linear(in, cpu), named = cpu->regs[REG_RDX] << 32 | (uint32_t)cpu->regs[REG_RAX];
+    uint8_t bytes[XSAVE_AREA];
+    unsigned n = u->peek(u->opaque, area, bytes, sizeof(bytes));
+    bool is_mixed = (n != 0 && n != sizeof(bytes)) || (n != 0 && (RO_VA - area < sizeof(bytes) && area < RO_VA));
+
+    if (in->id == INSN_XRSTOR) {
+        named |= area_field(u, area, XSAVE_BV) | area_field(u, area, XSAVE_COMP);
+        is_mixed |= loads_amd_mxcsr(u, in, cpu);
+    } else if ((named & XCR0_SSE) && !(fpu_xinuse(&cpu->fpu) & XCR0_SSE)) {
+        return true; /* whether XMM registers of zeros are in use is open (SDM vol. 1, 13.6) */
+    }
+    return is_mixed || (named & HOST_COMPONENTS);
 }
 
 static bool result_is_undefined(const struct undef *u, const struct insn *in, const struct cpu *cpu)
@@ -185,6 +216,12 @@ static bool result_is_undefined(const struct undef *u, const struct insn *in, co
                loads_linux_segment(u, in, cpu);
     case INSN_LDMXCSR:
     case INSN_FXRSTOR: return loads_amd_mxcsr(u, in, cpu);
+    case INSN_XSAVE:
+    case INSN_XSAVEOPT:
+    case INSN_XSAVEC:
+    case INSN_XRSTOR: return is_other_area(u, in, cpu);
+    case INSN_XGETBV: /* XCR0 has the host's components */
+        return (uint32_t)cpu->regs[REG_RCX] < 2;
     case INSN_MASKMOVQ:
     case INSN_MASKMOVDQU: return is_partial_store(in, cpu);
     case INSN_MOV_TO_SREG: return loads_linux_segment(u, in, cpu);
@@ -216,6 +253,9 @@ static void note_pointers(struct undef *u, const struct insn *in, const struct c
         u->pointers[0].len = in->opsize == OPSIZE_16 ? 8 : 16;
         break;
     case INSN_FXSAVE:
+    case INSN_XSAVE:
+    case INSN_XSAVEOPT:
+    case INSN_XSAVEC:
         u->pointers[0] = (struct undef_range){undef_linear(in, cpu) + FX_POINTERS, FX_MXCSR - FX_POINTERS};
         u->pointers[1] = (struct undef_range){undef_linear(in, cpu) + FX_MXCSR_MASK, 4};
         break;
@@ -229,7 +269,8 @@ static void follow_pending(struct undef *u, const struct cpu *cpu)
 {
     bool pending = (cpu->fpu.sw & FSW_ES) != 0;
 
-    if (u->last_id == INSN_FLDENV || u->last_id == INSN_FRSTOR || u->last_id == INSN_FXRSTOR)
+    if (u->last_id == INSN_FLDENV || u->last_id == INSN_FRSTOR || u->last_id == INSN_FXRSTOR ||
+        u->last_id == INSN_XRSTOR)
         u->pointers_loaded = true;
     if (u->last_id != INSN_INVALID && pending && !u->pending)
         u->pointers_known = u->last_id != INSN_FLDCW && !u->pointers_loaded;

@@ -60,19 +60,21 @@ static bool is_left_out(const struct gen_item *item, const struct insn *in, unsi
     if (is_jump(item, in, index))
         return false;
     return item->fix != FIX_NONE || gen_shows_cs(in) ||
-           ((insn_info[in->id].attrs & (IA_BRANCH | IA_SERIAL)) != 0 && in->id != INSN_FXRSTOR);
+           ((insn_info[in->id].attrs & (IA_BRANCH | IA_SERIAL)) != 0 && in->id != INSN_FXRSTOR &&
+            in->id != INSN_XRSTOR);
 }
 
 bool gen_stores_pointers(unsigned id)
 {
-    return id == INSN_FNSTENV || id == INSN_FNSAVE || id == INSN_FXSAVE;
+    return id == INSN_FNSTENV || id == INSN_FNSAVE || id == INSN_FXSAVE || id == INSN_XSAVE || id == INSN_XSAVEOPT ||
+           id == INSN_XSAVEC;
 }
 
 static bool convert_item(struct gen_item *item, const struct insn *in)
 {
     bool selects = (insn_info[in->id].attrs & (IA_MMX | IA_SSE)) != 0 || in->id == INSN_MOVNTI ||
                    in->id == INSN_CLFLUSH || in->id == INSN_LFENCE || in->id == INSN_MFENCE ||
-                   in->id == INSN_SFENCE;
+                   in->id == INSN_SFENCE || in->id == INSN_XGETBV;
 
     return gen_toggle_prefix(item, 0x67) && (selects || gen_toggle_prefix(item, 0x66));
 }

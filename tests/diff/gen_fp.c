@@ -200,6 +200,8 @@ void gen_fp_template(struct gen *g, uint8_t *data)
         put16(control + 16 * i, choose_mxcsr(g));
         put16(control + 16 * i + 8, choose_fcw(g));
     }
-    for (i = 0; i < GEN_IMAGES; i++)
+    for (i = 0; i < GEN_IMAGES; i++) {
         fill_image(g, image + i * GEN_IMAGE_BYTES);
+        memset(image + i * GEN_IMAGE_BYTES + XSAVE_BV, 0, XSAVE_AREA - XSAVE_BV);
+    }
 }

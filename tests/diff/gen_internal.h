@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the parts of the generator: gen.c (values, layout), gen_encode.c, gen_operands.c,
- * gen_integer.c, gen_control.c, gen_fp.c, gen_simd.c, gen_x87.c, gen_16.c, gen_64.c. */
+ * gen_integer.c, gen_control.c, gen_fp.c, gen_simd.c, gen_state.c, gen_x87.c, gen_16.c, gen_64.c. */
 #ifndef DIFF_GEN_INTERNAL_H
 #define DIFF_GEN_INTERNAL_H
 
@@ -122,6 +122,7 @@ bool gen_stores_pointers(unsigned id);
 /* Appends one instruction, or a few that belong together. */
 void gen_integer(struct gen *g);
 void gen_simd(struct gen *g);
+void gen_state(struct gen *g);
 void gen_x87(struct gen *g);
 
 void kind_plain(struct gen *g);

@@ -312,35 +312,17 @@ static void aim_rdi(struct gen *g)
     gen_emit(g, &e);
 }
 
-/* FXSAVE, FXRSTOR, LDMXCSR, STMXCSR: 0F AE /0 to /3. */
-static void state_instruction(struct gen *g)
-{
-    unsigned digit = rnd(g, 4);
-    struct enc e = gen_enc_of(g, 0x0fae, g->is64 && chance(g, 50) ? OPSIZE_64 : OPSIZE_32);
-    uint32_t va = GEN_CONTROL_VA + 16 * rnd(g, GEN_CONTROL_WORDS);
-
-    e.reg = (uint8_t)digit;
-    if (digit < 2)
-        va = GEN_IMAGE_VA + GEN_IMAGE_BYTES * rnd(g, GEN_IMAGES);
-    if (chance(g, digit == 2 || digit == 1 ? 12 : 60))
-        va = gen_address(g, digit < 2 ? 512 : 4);
-    if (digit < 2 && chance(g, 90))
-        va &= ~15u;
-    gen_memory_at(g, &e, va);
-    gen_emit(g, &e);
-}
-
 void gen_simd(struct gen *g)
 {
     static const uint8_t emms[] = {0x0f, 0x77};
     uint32_t r = rnd(g, 200);
     struct row row;
 
-    if (r < 6) {
-        state_instruction(g);
+    if (r < 8) {
+        gen_state(g);
         return;
     }
-    if (r < 8) {
+    if (r < 10) {
         gen_emit_bytes(g, emms, sizeof(emms));
         return;
     }
