@@ -21,6 +21,7 @@
 #include <symbols/btf.h>
 #include <symbols/elf_file.h>
 #include <symbols/elf_image.h>
+#include <symbols/frame_pointer.h>
 #include <symbols/kallsyms.h>
 #include <symbols/kernel.h>
 #include <symbols/modules.h>
@@ -166,7 +167,7 @@ static void look_at_image(struct guest_symbols *g, const struct machine *m)
     elf_file_close(file);
 }
 
-/* Call frames of the kernel and of its modules. *frames is NULL when there are none. */
+/* Call frames of a 64-bit kernel and of its modules. *frames is NULL when there are none. */
 static void read_frames(struct guest_symbols *g, const struct symbols_memory *mem,
                         const struct module_list *list, uint8_t **frames, size_t *len)
 {
@@ -194,10 +195,13 @@ static void make_file(struct guest_symbols *g, const struct symbols_memory *mem,
                       const struct module_list *list, unsigned bits)
 {
     struct elf_image_options o = {.struct_size = sizeof(o), .bits = bits};
-    uint8_t *frames;
+    uint8_t *frames = NULL;
     char err[256];
 
-    read_frames(g, mem, list, &frames, &o.debug_frame_len);
+    if (bits == 64)
+        read_frames(g, mem, list, &frames, &o.debug_frame_len);
+    else if (frame_pointer_read_frames(mem, g->guest, &frames, &o.debug_frame_len, err, sizeof(err)) != SYMBOLS_OK)
+        frames = NULL;
     o.debug_frame = frames;
     g->made_i386 = bits == 32;
     if (elf_image_build(g->guest, &o, &g->made, &g->made_len, err, sizeof(err)) != SYMBOLS_OK)

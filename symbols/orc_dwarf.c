@@ -17,78 +17,13 @@
  * regs and partial are signal frames (augmentation "S"): the caller's RIP is that of an instruction
  * to be executed, not the one behind a call.
  */
+#include "dwarf_frame_internal.h"
 #include "orc_internal.h"
 
 #define ROWS_MAX 32u
 
-/* DWARF 4, 7.23 and 7.7.1 */
-#define CFA_ADVANCE_LOC        0x40u
-#define CFA_OFFSET             0x80u
-#define CFA_ADVANCE_LOC1       0x02u
-#define CFA_ADVANCE_LOC2       0x03u
-#define CFA_ADVANCE_LOC4       0x04u
-#define CFA_OFFSET_EXTENDED    0x05u
-#define CFA_UNDEFINED          0x07u
-#define CFA_SAME_VALUE         0x08u
-#define CFA_DEF_CFA            0x0cu
-#define CFA_DEF_CFA_REGISTER   0x0du
-#define CFA_DEF_CFA_OFFSET     0x0eu
-#define CFA_DEF_CFA_EXPRESSION 0x0fu
-#define CFA_EXPRESSION         0x10u
-#define OP_DEREF               0x06u
-#define OP_CONSTS              0x11u
-#define OP_PLUS                0x22u
-#define OP_BREG0               0x70u
-
 #define PT_REGS_BYTES 168
 #define IRET_BYTES    40
-
-static void uleb(struct bytes *b, uint64_t n)
-{
-    do {
-        bytes_append_byte(b, (uint8_t)((n & 0x7f) | (n > 0x7f ? 0x80 : 0)));
-        n >>= 7;
-    } while (n != 0);
-}
-
-static void sleb(struct bytes *b, int64_t n)
-{
-    bool more = true;
-
-    while (more) {
-        uint8_t low = (uint8_t)(n & 0x7f);
-
-        n = (n - low) / 128;
-        more = !((n == 0 && (low & 0x40) == 0) || (n == -1 && (low & 0x40) != 0));
-        bytes_append_byte(b, more ? low | 0x80 : low);
-    }
-}
-
-static void word(struct bytes *b, uint64_t value, unsigned len)
-{
-    for (unsigned i = 0; i < len; i++)
-        bytes_append_byte(b, (uint8_t)(value >> 8 * i));
-}
-
-/* Begins a CIE or FDE; end_entry fills in its length. */
-static size_t begin_entry(struct bytes *b)
-{
-    size_t at = b->len;
-
-    word(b, 0, 4);
-    return at;
-}
-
-static void end_entry(struct bytes *b, size_t at)
-{
-    size_t len;
-
-    while ((b->len - at) % 8 != 0)
-        bytes_append_byte(b, 0); /* DW_CFA_nop */
-    len = b->len - at - 4;
-    for (unsigned i = 0; i < 4 && !b->failed; i++)
-        b->data[at + i] = (uint8_t)(len >> 8 * i);
-}
 
 /* --- CIEs --- */
 
@@ -97,32 +32,14 @@ static bool is_signal(enum orc_kind kind)
     return kind == ORC_REGS || kind == ORC_PARTIAL;
 }
 
-/* The register is stored `words` words below the CFA. */
-static void saved(struct bytes *b, unsigned reg, unsigned words)
-{
-    if (reg < 0x40) {
-        bytes_append_byte(b, (uint8_t)(CFA_OFFSET | reg));
-    } else {
-        bytes_append_byte(b, CFA_OFFSET_EXTENDED);
-        uleb(b, reg);
-    }
-    uleb(b, words);
-}
-
-static void rule(struct bytes *b, uint8_t op, unsigned reg)
-{
-    bytes_append_byte(b, op);
-    uleb(b, reg);
-}
-
 /* What the CPU pushes when it enters a handler. */
 static void saved_by_cpu(struct bytes *b)
 {
-    saved(b, DWARF_SS, 1);
-    saved(b, DWARF_RSP, 2);
-    saved(b, DWARF_RFLAGS, 3);
-    saved(b, DWARF_CS, 4);
-    saved(b, DWARF_RIP, 5);
+    dwarf_saved(b, DWARF_SS, 1);
+    dwarf_saved(b, DWARF_RSP, 2);
+    dwarf_saved(b, DWARF_RFLAGS, 3);
+    dwarf_saved(b, DWARF_CS, 4);
+    dwarf_saved(b, DWARF_RIP, 5);
 }
 
 /* struct pt_regs, from its end down; orig_ax is the sixth word. */
@@ -134,14 +51,14 @@ static void saved_in_pt_regs(struct bytes *b)
 
     saved_by_cpu(b);
     for (unsigned i = 0; i < sizeof(order); i++)
-        saved(b, order[i], i + 7);
+        dwarf_saved(b, order[i], i + 7);
 }
 
 static void initial_rules(struct bytes *b, enum orc_kind kind)
 {
     bytes_append_byte(b, CFA_DEF_CFA);
-    uleb(b, DWARF_RSP);
-    uleb(b, 8);
+    dwarf_uleb(b, DWARF_RSP);
+    dwarf_uleb(b, 8);
     if (kind == ORC_REGS) {
         saved_in_pt_regs(b);
         return;
@@ -149,46 +66,33 @@ static void initial_rules(struct bytes *b, enum orc_kind kind)
     if (kind == ORC_PARTIAL)
         saved_by_cpu(b);
     else if (kind == ORC_CALL)
-        saved(b, DWARF_RIP, 1);
+        dwarf_saved(b, DWARF_RIP, 1);
     else
-        rule(b, CFA_UNDEFINED, DWARF_RIP);
+        dwarf_rule(b, CFA_UNDEFINED, DWARF_RIP);
     for (unsigned reg = DWARF_RAX; reg <= DWARF_R15; reg++)
         if (reg != DWARF_RSP)
-            rule(b, kind == ORC_PARTIAL || reg == DWARF_RBP ? CFA_SAME_VALUE : CFA_UNDEFINED, reg);
+            dwarf_rule(b, kind == ORC_PARTIAL || reg == DWARF_RBP ? CFA_SAME_VALUE : CFA_UNDEFINED, reg);
 }
 
 static void write_cie(struct bytes *b, enum orc_kind kind)
 {
     bool signal = is_signal(kind);
-    size_t at = begin_entry(b);
+    size_t at = dwarf_begin_entry(b);
 
-    word(b, 0xffffffff, 4);  /* a CIE */
+    dwarf_word(b, 0xffffffff, 4);  /* a CIE */
     bytes_append_byte(b, 1); /* version */
     bytes_append(b, "zS", signal ? 2 : 0);
     bytes_append_byte(b, 0);
-    uleb(b, 1);                      /* code alignment */
-    sleb(b, -8);                     /* data alignment */
+    dwarf_uleb(b, 1);                      /* code alignment */
+    dwarf_sleb(b, -8);                     /* data alignment */
     bytes_append_byte(b, DWARF_RIP); /* return address */
     if (signal)
-        uleb(b, 0); /* length of augmentation data */
+        dwarf_uleb(b, 0); /* length of augmentation data */
     initial_rules(b, kind);
-    end_entry(b, at);
+    dwarf_end_entry(b, at, 8);
 }
 
 /* --- rows --- */
-
-static void breg(struct bytes *b, unsigned reg, int offset)
-{
-    bytes_append_byte(b, (uint8_t)(OP_BREG0 + reg));
-    sleb(b, offset);
-}
-
-static void append_block(struct bytes *b, const struct bytes *block)
-{
-    uleb(b, block->len);
-    bytes_append(b, block->data, block->len);
-    b->failed |= block->failed;
-}
 
 /* What is added to a row's place to get the CFA. */
 static int cfa_above(enum orc_kind kind)
@@ -202,21 +106,21 @@ static void cfa_by_expression(struct bytes *b, const struct orc_row *r)
     int add = cfa_above(r->kind);
 
     if (r->base == ORC_BASE_SP_INDIRECT) {
-        breg(&block, r->base_reg, 0);
+        dwarf_breg(&block, r->base_reg, 0);
         bytes_append_byte(&block, OP_DEREF);
         add += r->offset;
     } else {
-        breg(&block, r->base_reg, r->offset);
+        dwarf_breg(&block, r->base_reg, r->offset);
         if (r->base == ORC_BASE_REG_INDIRECT)
             bytes_append_byte(&block, OP_DEREF);
     }
     if (add != 0) {
         bytes_append_byte(&block, OP_CONSTS);
-        sleb(&block, add);
+        dwarf_sleb(&block, add);
         bytes_append_byte(&block, OP_PLUS);
     }
     bytes_append_byte(b, CFA_DEF_CFA_EXPRESSION);
-    append_block(b, &block);
+    dwarf_append_block(b, &block);
     bytes_fini(&block);
 }
 
@@ -237,12 +141,12 @@ static void write_cfa(struct bytes *b, const struct orc_row *r, const struct orc
         cfa_by_expression(b, r);
     } else if (before != NULL && is_plain(before) && r->base_reg == before->base_reg) {
         bytes_append_byte(b, CFA_DEF_CFA_OFFSET);
-        uleb(b, offset);
+        dwarf_uleb(b, offset);
     } else if (before != NULL && is_plain(before) && r->offset == before->offset) {
-        rule(b, CFA_DEF_CFA_REGISTER, r->base_reg);
+        dwarf_rule(b, CFA_DEF_CFA_REGISTER, r->base_reg);
     } else {
-        rule(b, CFA_DEF_CFA, r->base_reg);
-        uleb(b, offset);
+        dwarf_rule(b, CFA_DEF_CFA, r->base_reg);
+        dwarf_uleb(b, offset);
     }
 }
 
@@ -254,39 +158,23 @@ static void write_bp(struct bytes *b, const struct orc_row *r, const struct orc_
                        : r->bp == ORC_BASE_NONE)
         return;
     if (r->bp == ORC_BASE_NONE) {
-        rule(b, CFA_SAME_VALUE, DWARF_RBP);
+        dwarf_rule(b, CFA_SAME_VALUE, DWARF_RBP);
     } else if (r->bp_reg == DWARF_RSP && r->bp_offset <= 0 && r->bp_offset % 8 == 0) {
-        saved(b, DWARF_RBP, (unsigned)(-r->bp_offset / 8));
+        dwarf_saved(b, DWARF_RBP, (unsigned)(-r->bp_offset / 8));
     } else {
         struct bytes block = {0};
 
         /* DW_CFA_expression finds the CFA on its stack. */
         if (r->bp_reg == DWARF_RSP) {
             bytes_append_byte(&block, OP_CONSTS);
-            sleb(&block, r->bp_offset);
+            dwarf_sleb(&block, r->bp_offset);
             bytes_append_byte(&block, OP_PLUS);
         } else {
-            breg(&block, r->bp_reg, r->bp_offset);
+            dwarf_breg(&block, r->bp_reg, r->bp_offset);
         }
-        rule(b, CFA_EXPRESSION, DWARF_RBP);
-        append_block(b, &block);
+        dwarf_rule(b, CFA_EXPRESSION, DWARF_RBP);
+        dwarf_append_block(b, &block);
         bytes_fini(&block);
-    }
-}
-
-static void advance(struct bytes *b, uint64_t delta)
-{
-    if (delta < 0x40) {
-        bytes_append_byte(b, (uint8_t)(CFA_ADVANCE_LOC | delta));
-    } else if (delta < 0x100) {
-        bytes_append_byte(b, CFA_ADVANCE_LOC1);
-        word(b, delta, 1);
-    } else if (delta < 0x10000) {
-        bytes_append_byte(b, CFA_ADVANCE_LOC2);
-        word(b, delta, 2);
-    } else {
-        bytes_append_byte(b, CFA_ADVANCE_LOC4);
-        word(b, delta, 4);
     }
 }
 
@@ -294,21 +182,21 @@ static void write_fde(struct bytes *b, const struct orc_row *rows, size_t count,
                       size_t cie)
 {
     enum orc_kind kind = rows[0].kind;
-    size_t at = begin_entry(b);
+    size_t at = dwarf_begin_entry(b);
 
-    word(b, cie, 4);
-    word(b, rows[0].ip, 8);
-    word(b, end - rows[0].ip, 8);
+    dwarf_word(b, cie, 4);
+    dwarf_word(b, rows[0].ip, 8);
+    dwarf_word(b, end - rows[0].ip, 8);
     if (is_signal(kind))
-        uleb(b, 0); /* length of augmentation data */
+        dwarf_uleb(b, 0); /* length of augmentation data */
     for (size_t i = 0; i < count && kind != ORC_END; i++) {
         if (i > 0)
-            advance(b, rows[i].ip - rows[i - 1].ip);
+            dwarf_advance(b, rows[i].ip - rows[i - 1].ip);
         write_cfa(b, &rows[i], i > 0 ? &rows[i - 1] : NULL);
         if (kind == ORC_CALL)
             write_bp(b, &rows[i], i > 0 ? &rows[i - 1] : NULL);
     }
-    end_entry(b, at);
+    dwarf_end_entry(b, at, 8);
 }
 
 /* How many rows from the first on can share an FDE with it. */

@@ -194,6 +194,44 @@ class Backtrace(SymbolCase):
         self.assertGreater(entered, count // 2)
 
 
+class FramePointers(SymbolCase):
+    """gdb's backtraces of an i386 kernel, which has frame pointers and no ORC tables."""
+    FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]{8} in )?(\S+)(?: \(\)| called>)$", re.M)
+
+    def backtrace(self, trace, *where):
+        result = deja("debug", trace, *where, "--", "-batch", "-ex", "bt", stdin=None)
+        self.assertStatus(result, 0)
+        text = result.stdout.decode() + result.stderr.decode()
+        return self.FRAME.findall(text), text
+
+    def test_686(self):
+        """The kernel's own call trace is the oracle. Elsewhere every frame has a name, up to where the kernel was
+        entered, or to the user code that was interrupted."""
+        trace = self.path("t.deja")
+        result = deja("record", "-o", trace, "-no-reboot",
+                      *linux("686", "guest.panic panic=-1 cryptomgr.notests", seed=1), stdin=None)
+        self.assertStatus(result, 0)
+        kernels = re.findall(r"\]  (\w\S*)\+0x[0-9a-f]+/0x[0-9a-f]+\r$", result.stdout.decode(), re.M)
+        kernels = kernels[kernels.index("panic"):]
+        self.assertEqual(kernels[-1], "entry_SYSENTER_32")
+        self.assertStatus(deja("index", trace, stdin=None), 0)
+        names, text = self.backtrace(trace, "--at-output", "Kernel Offset")
+        self.assertEqual(names[names.index("panic"):], kernels, text)
+        self.assertNotIn("corrupt", text)
+        length = int(re.search(r"length: +(\d+)", deja("info", trace, stdin=None).stdout.decode())[1])
+        entered = 0
+        for i in range(12): # the kernel unpacks itself in the first four fifths
+            names, text = self.backtrace(trace, "--at", str(length - length // 6 // 12 * (i + 1)))
+            if "??" in names:
+                names = names[:names.index("??")]
+                self.assertTrue(not names or names[-1] == "<signal handler", text)
+            else:
+                self.assertRegex(names[-1], r"^(entry_\w+|ret_from_fork|i386_start_kernel|startup_32_smp)$", text)
+                entered += 1
+            self.assertNotRegex(text, "corrupt|Cannot access")
+        self.assertGreater(entered, 6)
+
+
 class Modules(SymbolCase):
     SECTION = re.compile(r"^/sys/module/(\w+)/sections/(\S+) (0x[0-9a-f]+)", re.M)
 

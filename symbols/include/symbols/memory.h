@@ -18,6 +18,7 @@
  *     elf_file.h   reading vmlinux and modules
  *     kernel.h     which kernel runs, and how far it was moved (KASLR)
  *     orc.h        call frame information from the tables of the kernel's own unwinder
+ *     frame_pointer.h  the same for 32-bit kernels, from their code
  *     modules.h    which modules are loaded, and where
  *     elf_image.h  an ELF file of symbols, for gdb
  *     btf.h        types of the kernel: parameters of functions, members of structs
