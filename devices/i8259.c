@@ -116,12 +116,17 @@ static bool is_nested_slave(const struct i8259_chip *c, int input)
     return (c->icw4 & ICW4_SFNM) && !(c->icw1 & ICW1_SNGL) && (c->icw3 & (1u << input));
 }
 
-/* The input that requests the CPU now, or -1: INT is high when there is one. */
+/*
+ * The input that requests the CPU now, or -1: INT is high when there is one. Requests are accepted when the
+ * initialization sequence is complete (data sheet, figure 6).
+ */
 static int chip_request(const struct i8259_chip *c)
 {
     int input = highest(c, (uint8_t)(chip_irr(c) & ~c->imr));
     int service = highest(c, blocking(c));
 
+    if (c->init_step != 0)
+        return -1;
     if (input < 0 || service < 0)
         return input;
     if (rank_of(c, (unsigned)input) < rank_of(c, (unsigned)service))

@@ -380,6 +380,25 @@ static void int_drops_in_inta_so_that_the_next_request_is_an_edge(void **state)
     assert_false(f->rec.level[0]);
 }
 
+static void requests_wait_for_the_end_of_the_initialization_sequence(void **state)
+{
+    struct fixture *f = *state;
+
+    out(f, 0x4d0, 0x20);
+    pin(f, 5, true);
+    out(f, MASTER, 0x11);
+    assert_false(f->rec.level[0]);
+    out(f, MASTER + 1, 0x30);
+    pin(f, 3, true);
+    assert_false(f->rec.level[0]);
+    out(f, MASTER + 1, 0x04);
+    assert_int_equal(irr(f, MASTER), 0x28);
+    assert_false(f->rec.level[0]);
+    out(f, MASTER + 1, 0x01);
+    assert_true(f->rec.level[0]);
+    assert_int_equal(ack(f), 0x33);
+}
+
 static void ltim_does_not_make_inputs_level_sensitive(void **state)
 {
     struct fixture *f = *state;
@@ -616,6 +635,7 @@ int main(void)
         TEST(rotate_in_automatic_eoi_goes_round),
         TEST(special_mask_mode_lets_lower_requests_through),
         TEST(int_drops_in_inta_so_that_the_next_request_is_an_edge),
+        TEST(requests_wait_for_the_end_of_the_initialization_sequence),
         TEST(ltim_does_not_make_inputs_level_sensitive),
         TEST(in_special_mask_mode_a_masked_input_is_not_ended_by_nonspecific_eoi),
         TEST(the_operation_without_eoi_and_rotation_changes_nothing),

@@ -413,6 +413,21 @@ static void tpr_holds_back_its_class_and_lower(void **state)
     assert_true(irr(w, 0, 0x4f));
 }
 
+static void an_acknowledge_that_comes_too_late_gives_the_spurious_vector(void **state)
+{
+    struct world *w = *state;
+
+    wr(w, SVR, 0x1e3);
+    lapic_deliver(&w->lapic[0], APIC_MODE_FIXED, 0x51, false);
+    wr(w, TPR, 0x50); /* between INTR and INTA (SDM vol. 3, 11.9) */
+    assert_false(w->cpu[0].intr);
+    assert_acked(w, 0xe3);
+    assert_int_equal(rd(w, ISR + 0x20), 0);
+    assert_true(irr(w, 0, 0x51));
+    wr(w, TPR, 0);
+    assert_acked(w, 0x51);
+}
+
 static void cr8_is_the_upper_half_of_tpr(void **state)
 {
     struct world *w = *state;
@@ -1423,6 +1438,7 @@ int main(void)
         T(fixed_interrupt_goes_irr_isr_eoi),
         T(only_a_higher_class_interrupts_a_handler),
         T(tpr_holds_back_its_class_and_lower),
+        T(an_acknowledge_that_comes_too_late_gives_the_spurious_vector),
         T(cr8_is_the_upper_half_of_tpr),
         T(apr_is_the_highest_class_of_all),
         T(vectors_below_16_are_refused_with_an_error),
