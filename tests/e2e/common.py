@@ -44,7 +44,7 @@ def echo_guest():
 
 def linux(flavour, words="", seed=None):
     """Options that boot Debian's kernel of that flavour with the test's init."""
-    if flavour == "686":
+    if flavour in fetch_guests.I386:
         guests = fetch_guests.ensure_i386(FOLDER)
         initrd = guests["initrd-i386"]
     else:

@@ -5,8 +5,8 @@
     fetch_guests.py FOLDER
 
 The kernels that linux-image-amd64 and linux-image-cloud-amd64 depend on now, each with its pvpanic
-modules, a static busybox, from which an initial RAM disk is made, the kernel of linux-image-686 with an i386
-busybox, memtest86+, and SeaBIOS. What is there already is kept. DEJA_TEST_GUESTS names a folder with boot/, bin/,
+modules, a static busybox, from which an initial RAM disk is made, the kernels of linux-image-686 and -686-pae with an
+i386 busybox, memtest86+, and SeaBIOS. What is there already is kept. DEJA_TEST_GUESTS names a folder with boot/, bin/,
 lib/, usr/share/seabios/ and i386/bin/ to take instead of fetching.
 """
 import fcntl
@@ -19,8 +19,10 @@ import sys
 
 import initramfs
 
-FLAVOURS = {"amd64": "linux-image-amd64", "cloud": "linux-image-cloud-amd64", "686": "linux-image-686"}
+FLAVOURS = {"amd64": "linux-image-amd64", "cloud": "linux-image-cloud-amd64",
+            "686": "linux-image-686", "686-pae": "linux-image-686-pae"}
 AMD64 = ("amd64", "cloud")
+I386 = ("686", "686-pae")
 MODULES = ("pvpanic", "pvpanic-mmio")
 FIRMWARE = ("bios-256k.bin", "bios.bin", "vgabios-isavga.bin")
 MEMTEST = {"memtest-x64": "memtest86+x64.bin", "memtest-ia32": "memtest86+ia32.bin"}
@@ -162,13 +164,16 @@ def fetch_memtest(folder, given):
 
 
 def fetch_i386(folder, given):
-    kernel, busybox = {"vmlinuz-686": "boot/vmlinuz-*-686"}, {"busybox-i386": "bin/busybox"}
+    kernels = {flavour: {"vmlinuz-" + flavour: "boot/vmlinuz-*[0-9]-" + flavour} for flavour in I386}
+    busybox = {"busybox-i386": "bin/busybox"}
     if given:
-        take(given, kernel, folder)
+        for kernel in kernels.values():
+            take(given, kernel, folder)
         take(os.path.join(given, "i386"), busybox, folder)
-    else:
-        fetch_files(FLAVOURS["686"], kernel, folder, "i386")
-        fetch_files("busybox-static", busybox, folder, "i386")
+        return
+    for flavour, kernel in kernels.items():
+        fetch_files(FLAVOURS[flavour], kernel, folder, "i386")
+    fetch_files("busybox-static", busybox, folder, "i386")
 
 
 def take_given(given, folder):
@@ -229,9 +234,11 @@ def ensure_memtest(folder):
 
 
 def ensure_i386(folder):
-    """A kernel and an initial RAM disk: 686, initrd-i386."""
+    """Kernels and an initial RAM disk: 686, 686-pae, initrd-i386."""
+    names = {flavour: "vmlinuz-" + flavour for flavour in I386}
+    names["busybox-i386"] = "busybox-i386"
     with Guests(folder) as guests:
-        found = guests.have({"686": "vmlinuz-686", "busybox-i386": "busybox-i386"}, fetch_i386)
+        found = guests.have(names, fetch_i386)
         found["initrd-i386"] = guests.initrd("initrd-i386.cpio", found["busybox-i386"], {})
     return found
 

@@ -50,6 +50,16 @@ class Boot(Case):
         self.assertRegex(text, r"is at address 0x[0-9a-f]{8} <panic> but contains no code")
         self.assertIn("PE MP ET NE WP AM PG", text)
 
+    def test_686_pae(self):
+        """Three levels of page tables, pages that are not executable, memory above 4 GiB."""
+        trace = self.path("t.deja")
+        guest = deja("record", "-o", trace, "-m", "4G", *linux("686-pae", "guest.poweroff cryptomgr.notests"), stdin=None)
+        self.assertStatus(guest, 0)
+        self.assertIn(b"NX (Execute Disable) protection: active", guest.stdout)
+        self.assertRegex(guest.stdout, rb"HighMem  \[mem 0x[0-9a-f]+-0x000000013fffffff\]")
+        self.assertIn(b"guest: up", guest.stdout)
+        self.assertExactReplay(trace, guest.stdout)
+
     def test_32_bit_entry(self):
         result = deja("run", *linux("cloud", "guest.poweroff"), "--boot32", stdin=None)
         self.assertStatus(result, 0)
