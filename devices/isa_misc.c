@@ -2,20 +2,24 @@
 /*
  * Small ISA ports.
  *
- *   92h   system control port A (IBM PS/2 technical reference): bit 0 resets the CPU when it rises,
- *         bit 1 opens A20, the others are storage. Whoever wires it joins the gate with the
- * keyboard controller's and saves it; loading calls nothing. 80h   POST code: a write is reported,
- * a read gives back what was written. Kernels write here to pass time; in virtual time a store
- * takes as long as any instruction. E9h, 402h   Bochs and SeaBIOS debug consoles: a byte written
- * goes out; a read gives E9h, by which a guest knows that somebody listens. F4h..F7h
- * isa-debug-exit: a write ends the run, with the value that was written; reads give 0.
+ *   92h         system control port A (IBM PS/2 technical reference): bit 0 resets the CPU when it rises, bit 1 opens
+ *               A20, the others are storage. Whoever wires it joins the gate with the keyboard controller's and saves
+ *               it; loading calls nothing.
+ *   80h         POST code: a write is reported, a read gives back what was written. Kernels write here to pass time; in
+ *               virtual time a store takes as long as any instruction.
+ *   F0h         coprocessor error (Intel 290550, PIIX3): a write takes back its interrupt and has the error ignored;
+ *               reads find nothing.
+ *   E9h, 402h   Bochs and SeaBIOS debug consoles: a byte written goes out; a read gives E9h, by which a guest knows that
+ *               somebody listens.
+ *   F4h..F7h    isa-debug-exit: a write ends the run, with the value that was written; reads give 0.
  */
 #include <devices/isa_misc.h>
 
-#define PORT_92       0x92u
-#define PORT_POST     0x80u
-#define PORT_E9       0xe9u
-#define PORT_DEBUGCON 0x402u
+#define PORT_92        0x92u
+#define PORT_POST      0x80u
+#define PORT_E9        0xe9u
+#define PORT_FPU_ERROR 0xf0u
+#define PORT_DEBUGCON  0x402u
 #define DEBUGCON_HERE 0xe9u
 
 #define P92_RESET 0x01u
@@ -70,6 +74,25 @@ static void post_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 
 static const struct bus_ops post_ops = {
     .read = post_peek, .write = post_write, .peek = post_peek, .max_size = 1};
+
+/* --- port F0h --- */
+
+static uint64_t fpu_error_peek(void *opaque, uint64_t offset, unsigned size)
+{
+    (void)opaque, (void)offset, (void)size;
+    return 0xff;
+}
+
+static void fpu_error_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    struct isa_misc *isa = opaque;
+
+    (void)offset, (void)value, (void)size;
+    isa->wiring.fpu_error(isa->wiring.opaque);
+}
+
+static const struct bus_ops fpu_error_ops = {
+    .read = fpu_error_peek, .write = fpu_error_write, .peek = fpu_error_peek, .max_size = 1};
 
 /* --- debug consoles --- */
 
@@ -140,6 +163,8 @@ void isa_misc_init(struct isa_misc *isa, const struct isa_misc_wiring *wiring)
         bus_add(ports, &isa->port92_range, "port 92", PORT_92, 1, &port92_ops, isa);
     if (wiring->post_code != NULL)
         bus_add(ports, &isa->post_range, "post", PORT_POST, 1, &post_ops, isa);
+    if (wiring->fpu_error != NULL)
+        bus_add(ports, &isa->fpu_error_range, "coprocessor error", PORT_FPU_ERROR, 1, &fpu_error_ops, isa);
     if (wiring->debug_out != NULL) {
         bus_add(ports, &isa->e9_range, "debug console e9", PORT_E9, 1, &e9_ops, isa);
         bus_add(ports, &isa->debugcon_range, "debug console 402", PORT_DEBUGCON, 1, &debugcon_ops,

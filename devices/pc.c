@@ -6,8 +6,8 @@
  * (the cascade). The 8259A's INT -> LINT0 of every local APIC, and I/O APIC pin 0 on a board that starts in
  * firmware (the two virtual wire modes of the MultiProcessor specification 1.4, 3.6.2.2). PIRQA..D -> PIIX3 routes -> ISA
  * interrupts. A HPET's timers -> I/O APIC pins 20 to 23, or ISA interrupts 0 and 8, which are then its
- * alone. The PM function's SCI -> ISA interrupt 9. An interrupt is high while any of its
- * sources holds it.
+ * alone. The PM function's SCI -> ISA interrupt 9. FERR# of the CPU -> ISA interrupt 13, until port F0h is
+ * written. An interrupt is high while any of its sources holds it.
  *
  * The order in pc_create is the order of reset and of saved state: interrupt controllers first, so
  * that each device's reset finds the controller reset already and says what its line is.
@@ -33,6 +33,7 @@
 #define IRQ_CASCADE      2u
 #define IRQ_RTC          8u
 #define IRQ_MOUSE        12u
+#define IRQ_FPU          13u
 #define IOAPIC_TIMER_PIN  2u
 #define IOAPIC_EXTINT_PIN 0u
 #define HPET_LEGACY_IRQS (1u << IRQ_TIMER | 1u << IRQ_RTC)
@@ -180,6 +181,21 @@ static void set_a20(void *opaque, bool open)
 
     pc->a20 = open;
     machine_set_a20(pc->machine, open);
+}
+
+/* FERR# sets IRQ 13, port F0h takes it back and lets the CPU go on in spite of the error (PIIX3). That this is switched
+ * on in the PIIX3 (XBCS, bit 5) is not asked. */
+static void fpu_error(void *opaque)
+{
+    drive_irq(opaque, PC_IRQ_ISA, IRQ_FPU, true);
+}
+
+static void fpu_error_seen(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    drive_irq(pc, PC_IRQ_ISA, IRQ_FPU, false);
+    machine_ignore_fpu_error(pc->machine);
 }
 
 static void post_code(void *opaque, uint8_t byte)
@@ -418,11 +434,13 @@ static void add_isa_devices(struct pc *pc)
                                  .set_a20 = set_a20,
                                  .fast_reset = request_reset,
                                  .post_code = post_code,
+                                 .fpu_error = fpu_error_seen,
                                  .debug_out = debug_out,
                                  .debug_exit = request_exit,
                                  .opaque = pc,
                              });
     machine_add_part(m, &isa_misc_desc, &pc->misc, isa_misc_reset);
+    machine_connect_ferr(m, fpu_error, pc);
     pvpanic_init(&pc->pvpanic, &(struct pvpanic_wiring){.ports = &m->ports});
     machine_add_part(m, &pvpanic_desc, &pc->pvpanic, pvpanic_reset);
     vga_text_init(&pc->vga, &(struct vga_text_wiring){

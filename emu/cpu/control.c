@@ -59,6 +59,7 @@ void cr0_write(struct cpu *cpu, uint64_t value)
     if (uses_pdpte(cpu, value, cpu->cr4) && (changed & (CR0_PG | CR0_CD | CR0_NW)))
         pdpte_load(cpu, cpu->cr3);
     cpu->cr0 = value;
+    x87_error_changed(cpu);
     if (paging_on && (cpu->efer & EFER_LME))
         cpu->efer |= EFER_LMA;
     else if (paging_off)

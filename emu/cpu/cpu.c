@@ -208,6 +208,7 @@ void cpu_registers_changed(struct cpu *cpu)
 {
     cpu->regs[REG_NONE] = 0;
     flags_set(cpu, cpu->rflags);
+    x87_error_changed(cpu);
     cpu_debug_changed(cpu); /* flushes translations */
     cpu_update_mode(cpu);
 }

@@ -202,6 +202,46 @@ _Noreturn void raise_unimplemented(struct cpu *cpu, const struct op *op)
     raise_ud(cpu, op);
 }
 
+/* --- x87 errors with CR0.NE clear (SDM vol. 1, 8.7.2; Pentium manual vol. 1, 5.1.21) --- */
+
+_Noreturn void raise_x87_error(struct cpu *cpu, const struct op *op)
+{
+    cpu->op = op;
+    if (cpu->cr0 & CR0_NE)
+        raise_exception(cpu, EXC_MF);
+    if (cpu->pending & PENDING_IGNNE)
+        unwind(cpu, UNWIND_IGNNE);
+    require_solo(cpu);
+    io_begin(cpu, op);
+    if (!(cpu->pending & PENDING_FERR)) {
+        cpu->pending |= PENDING_FERR;
+        if (cpu->machine->ferr != NULL)
+            cpu->machine->ferr(cpu->machine->ferr_opaque);
+    }
+    unwind(cpu, UNWIND_FROZEN);
+}
+
+void x87_error_settle(struct cpu *cpu)
+{
+    if (cpu->ignoring_error)
+        return; /* what it has left is seen when it is through */
+    if ((cpu->cr0 & CR0_NE) || !x87_pending_exception(&cpu->fpu))
+        cpu->pending &= ~(PENDING_FERR | PENDING_IGNNE);
+}
+
+static void x87_error_hidden(struct cpu *cpu)
+{
+    cpu->ignoring_error = true;
+    cpu->fpu.sw &= (uint16_t)~FSW_ES;
+}
+
+static void x87_error_shown(struct cpu *cpu)
+{
+    cpu->ignoring_error = false;
+    fpu_set_status_word(&cpu->fpu, fpu_status_word(&cpu->fpu));
+    x87_error_settle(cpu);
+}
+
 void require_solo(struct cpu *cpu)
 {
     if (!cpu->solo)
@@ -319,13 +359,35 @@ static void hold_traps_again(struct cpu *cpu)
     cpu->held_dr6 = 0;
 }
 
+/*
+ * An x87 error with CR0.NE clear: the CPU stands before the waiting instruction as behind HLT. That it came there
+ * counts as an instruction, so that the moment before and the one behind have numbers of their own.
+ */
+static void freeze(struct cpu *cpu, uint64_t end)
+{
+    cpu->rip = op_rip(cpu, cpu->op);
+    cpu->clock->icount = cpu->icount;
+    cpu->icount_end = end;
+    cpu->solo = false;
+    cpu->tf_armed = false;
+    hold_traps_again(cpu);
+    cpu->halted = 1;
+}
+
 /* After an unwind: 0 when the loop can go on, else the exit. */
 static bool recover(struct cpu *cpu, enum unwind_reason why, uint64_t end, enum cpu_exit *exit)
 {
+    if (cpu->ignoring_error)
+        x87_error_shown(cpu);
+    if (why == UNWIND_FROZEN) {
+        freeze(cpu, end);
+        *exit = CPU_EXIT_HALTED;
+        return false;
+    }
     engine_settle_fault(cpu);
     cpu->solo = false;
     cpu->icount_end = end;
-    if (why == UNWIND_SOLO)
+    if (why == UNWIND_SOLO || why == UNWIND_IGNNE)
         return true;
     cpu->tf_armed = false;
     cpu->pending &= ~PENDING_TRAP; /* data breakpoints of an instruction that did not complete */
@@ -402,9 +464,13 @@ enum cpu_exit cpu_run(struct cpu *cpu, uint64_t icount_end)
     why = (enum unwind_reason)_setjmp(env);
     if (why != UNWIND_NONE && !recover(cpu, why, icount_end, &exit))
         goto out;
-    if (why == UNWIND_SOLO) {
+    if (why == UNWIND_SOLO || why == UNWIND_IGNNE) {
+        if (why == UNWIND_IGNNE)
+            x87_error_hidden(cpu);
         why = UNWIND_NONE;
         run_solo(cpu, icount_end);
+        if (cpu->ignoring_error)
+            x87_error_shown(cpu);
         finish_step(cpu);
     }
     for (;;) {

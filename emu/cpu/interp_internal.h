@@ -171,6 +171,15 @@ _Noreturn void raise_page_fault(struct cpu *cpu, uint64_t linear, uint32_t error
 /* #UD for an instruction that is legal on this CPU model but not implemented: counted and named. */
 _Noreturn void raise_unimplemented(struct cpu *cpu, const struct op *op);
 _Noreturn void raise_ud(struct cpu *cpu, const struct op *op);
+/* A waiting instruction finds an x87 error: #MF, or with CR0.NE clear FERR#, and it waits for an interrupt. */
+_Noreturn void raise_x87_error(struct cpu *cpu, const struct op *op);
+/* After anything that may have removed the error, or set CR0.NE: FERR#, and with it IGNNE#, follow. */
+void x87_error_settle(struct cpu *cpu);
+static inline void x87_error_changed(struct cpu *cpu)
+{
+    if (unlikely(cpu->pending & PENDING_FERR))
+        x87_error_settle(cpu);
+}
 static inline _Noreturn void raise_gp0(struct cpu *cpu)
 {
     raise_error(cpu, EXC_GP, 0);

@@ -13,7 +13,9 @@ void mmx_unavailable(struct cpu *cpu, const struct op *op)
     cpu->op = op;
     if (cpu->cr0 & CR0_EM)
         raise_exception(cpu, EXC_UD);
-    raise_exception(cpu, cpu->cr0 & CR0_TS ? EXC_NM : EXC_MF);
+    if (cpu->cr0 & CR0_TS)
+        raise_exception(cpu, EXC_NM);
+    raise_x87_error(cpu, op);
 }
 
 /* Runs the row's MMX kernel on the register `reg` and a loaded or copied source. */

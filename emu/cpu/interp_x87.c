@@ -16,7 +16,9 @@
 static _Noreturn void x87_unavailable(struct cpu *cpu, const struct op *op)
 {
     cpu->op = op;
-    raise_exception(cpu, cpu->cr0 & (CR0_EM | CR0_TS) ? EXC_NM : EXC_MF);
+    if (cpu->cr0 & (CR0_EM | CR0_TS))
+        raise_exception(cpu, EXC_NM);
+    raise_x87_error(cpu, op);
 }
 
 static inline void x87_check(struct cpu *cpu, const struct op *op, bool waits)
@@ -64,6 +66,7 @@ static void record_fault(struct cpu *cpu, const struct op *op)
 {
     if (unlikely(x87_pending_exception(&cpu->fpu)) && x87_is_recorded(op->id))
         record_opcode(cpu, op);
+    x87_error_changed(cpu);
 }
 
 /* --- execution; these may fault and then have changed nothing --- */
@@ -165,7 +168,7 @@ HANDLER(fwait)
     if ((cpu->cr0 & wait_bits) == wait_bits)
         raise_exception(cpu, EXC_NM);
     if (x87_pending_exception(&cpu->fpu))
-        raise_exception(cpu, EXC_MF);
+        raise_x87_error(cpu, op);
     NEXT();
 }
 #define X87_MEMORY(ea, ...)                                                                        \
@@ -239,6 +242,7 @@ static OUT_OF_LINE void exec_env_store(struct cpu *cpu, const struct op *op)
         fpu_init(&cpu->fpu);
     else
         fpu_set_control_word(&cpu->fpu, cpu->fpu.cw | 0x3f);
+    x87_error_changed(cpu);
 }
 
 static OUT_OF_LINE void exec_env_load(struct cpu *cpu, const struct op *op)
@@ -254,6 +258,7 @@ static OUT_OF_LINE void exec_env_load(struct cpu *cpu, const struct op *op)
         fpu_unpack_save(&cpu->fpu, image, size32, real_pointers(cpu));
     else
         fpu_unpack_env(&cpu->fpu, image, size32, real_pointers(cpu));
+    x87_error_changed(cpu);
 }
 
 HANDLER(env_store)
@@ -304,6 +309,7 @@ static OUT_OF_LINE void exec_fxrstor(struct cpu *cpu, const struct op *op)
     cpu->op = op;
     if (!fpu_unpack_fxsave(&cpu->fpu, area, rex_w, long_mode))
         raise_gp0(cpu);
+    x87_error_changed(cpu);
 }
 
 /* --- XSAVE --- */
@@ -346,6 +352,7 @@ static OUT_OF_LINE void exec_xrstor(struct cpu *cpu, const struct op *op)
     cpu->op = op;
     if (!fpu_unpack_xrstor(&cpu->fpu, area, requested(cpu), cpu->xcr0, rex_w, long_mode))
         raise_gp0(cpu);
+    x87_error_changed(cpu);
 }
 
 /* The state is restored in the middle of nothing that a block caches: no need to end it but that the

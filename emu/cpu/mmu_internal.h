@@ -101,7 +101,14 @@ extern op_fn op_end, op_undefined, op_checked;
 
 /* --- engine and exceptions --- */
 
-enum unwind_reason { UNWIND_NONE = 0, UNWIND_FAULT = 1, UNWIND_SOLO = 2, UNWIND_DEBUG = 3 };
+enum unwind_reason {
+    UNWIND_NONE = 0,
+    UNWIND_FAULT = 1,
+    UNWIND_SOLO = 2,
+    UNWIND_DEBUG = 3,
+    UNWIND_IGNNE = 4,  /* run the current instruction again, with the x87's error hidden from it */
+    UNWIND_FROZEN = 5, /* it waits, until an interrupt comes */
+};
 
 /* A debugger stops before the current instruction (cpu->op; NULL: the one at cpu->rip). */
 _Noreturn void engine_stop_here(struct cpu *cpu);

@@ -254,6 +254,19 @@ void machine_request_exit(struct machine *m, uint8_t code)
     machine_request_stop(m, STOP_EXIT);
 }
 
+void machine_connect_ferr(struct machine *m, void (*ferr)(void *opaque), void *opaque)
+{
+    m->ferr = ferr;
+    m->ferr_opaque = opaque;
+}
+
+void machine_ignore_fpu_error(struct machine *m)
+{
+    for (unsigned i = 0; i < m->ncpus; i++)
+        if (m->cpus[i].pending & PENDING_FERR)
+            m->cpus[i].pending |= PENDING_IGNNE;
+}
+
 void machine_set_a20(struct machine *m, bool open)
 {
     unsigned i;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Ports 92h, 80h, E9h, 402h and F4h. */
+/* Ports 92h, 80h, F0h, E9h, 402h and F4h. */
 #include "device_test.h"
 
 #include <devices/isa_misc.h>
@@ -11,6 +11,7 @@ struct world {
     unsigned a20_calls;
     unsigned resets;
     uint8_t post;
+    unsigned fpu_errors;
     uint16_t debug_port;
     char debug[16];
     unsigned ndebug;
@@ -34,6 +35,11 @@ static void fast_reset(void *opaque)
 static void post_code(void *opaque, uint8_t byte)
 {
     ((struct world *)opaque)->post = byte;
+}
+
+static void fpu_error(void *opaque)
+{
+    ((struct world *)opaque)->fpu_errors++;
 }
 
 static void debug_out(void *opaque, uint16_t port, uint8_t byte)
@@ -62,6 +68,7 @@ static int setup(void **state)
                                                      .set_a20 = set_a20,
                                                      .fast_reset = fast_reset,
                                                      .post_code = post_code,
+                                                     .fpu_error = fpu_error,
                                                      .debug_out = debug_out,
                                                      .debug_exit = debug_exit,
                                                      .opaque = w});
@@ -94,6 +101,19 @@ static void a20_is_open_after_reset_and_follows_bit_1(void **state)
     out8(&w->fm, 0x92, 0x00);
     isa_misc_reset(&w->isa);
     assert_true(w->a20);
+}
+
+static void coprocessor_errors_are_told_by_any_write(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(in8(&w->fm, 0xf0), 0xff);
+    assert_int_equal(w->fpu_errors, 0);
+    out8(&w->fm, 0xf0, 0);
+    out8(&w->fm, 0xf0, 0xff);
+    assert_int_equal(w->fpu_errors, 2);
+    out8(&w->fm, 0xf1, 0); /* resets a coprocessor of the AT's; the PIIX3 has none */
+    assert_int_equal(w->fpu_errors, 2);
 }
 
 static void fast_reset_acts_on_the_rising_edge(void **state)
@@ -159,6 +179,7 @@ static void what_is_not_wired_is_not_there(void **state)
     out8(&fm, 0xf4, 1);
     assert_int_equal(in8(&fm, 0x92), 0xff);
     assert_int_equal(in8(&fm, 0x80), 0xff);
+    out8(&fm, 0xf0, 0);
     assert_int_equal(in8(&fm, 0xe9), 0xff);
     assert_int_equal(in8(&fm, 0x402), 0xff);
     assert_int_equal(in32(&fm, 0xf4), 0xffffffff);
@@ -188,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a20_is_open_after_reset_and_follows_bit_1),
+        T(coprocessor_errors_are_told_by_any_write),
         T(fast_reset_acts_on_the_rising_edge),
         T(post_codes_are_reported_and_read_back),
         T(debug_consoles_take_bytes_and_identify_themselves),

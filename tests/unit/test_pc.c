@@ -19,6 +19,7 @@ struct world {
     enum machine_stop stop;
     unsigned stops;
     uint8_t exit_code;
+    unsigned errors_ignored;
     char serial[2][16];
     unsigned nserial[2];
     char debug[16];
@@ -98,6 +99,17 @@ struct cpu_lines machine_connect_intc(struct machine *m, unsigned n, const struc
 void machine_set_a20(struct machine *m, bool open)
 {
     m->a20_mask = open;
+}
+
+void machine_connect_ferr(struct machine *m, void (*ferr)(void *opaque), void *opaque)
+{
+    m->ferr = ferr;
+    m->ferr_opaque = opaque;
+}
+
+void machine_ignore_fpu_error(struct machine *m)
+{
+    world_of(m)->errors_ignored++;
 }
 
 void machine_serial_out(struct machine *m, unsigned port, const uint8_t *data, size_t len)
@@ -377,6 +389,25 @@ static void the_power_button_is_sci_on_interrupt_9(void **state)
     out(w, 0x600, 0x0100, 2);
     bus_write(&w->m.memory, 0xfee000b0, 0, 4);
     assert_false(w->intr);
+}
+
+static void coprocessor_errors_are_interrupt_13(void **state)
+{
+    struct world *w = *state;
+
+    program_pic(w, 1u << 13);
+    w->m.ferr(w->m.ferr_opaque);
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x28 + 5);
+    assert_int_equal(w->errors_ignored, 0);
+    out(w, 0xf0, 0, 1);
+    assert_int_equal(w->errors_ignored, 1);
+    out(w, 0xa0, 0x20, 1);
+    out(w, 0x20, 0x20, 1);
+    assert_false(w->intr);
+    w->m.ferr(w->m.ferr_opaque); /* the line was low: another edge */
+    assert_true(w->intr);
+    assert_int_equal(ack(w).vector, 0x28 + 5);
 }
 
 static void an_interrupt_stays_high_while_any_source_holds_it(void **state)
@@ -756,6 +787,7 @@ int main(void)
         T(the_end_of_a_serial_line_drops_carrier),
         T(keys_arrive_at_port_60),
         T(the_power_button_is_sci_on_interrupt_9),
+        T(coprocessor_errors_are_interrupt_13),
         T(an_interrupt_stays_high_while_any_source_holds_it),
         T(guests_stop_the_machine_in_their_ways),
         T(a20_follows_the_last_write_and_survives_a_load),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small ISA ports of a PC: system control port 92h, POST codes at 80h, the debug consoles E9h and
- * 402h, and isa-debug-exit at F4h. devices/isa_misc.c says what is modelled.
+ * Small ISA ports of a PC: system control port 92h, POST codes at 80h, coprocessor errors at F0h, the
+ * debug consoles E9h and 402h, and isa-debug-exit at F4h. devices/isa_misc.c says what is modelled.
  */
 #ifndef DEVICES_ISA_MISC_H
 #define DEVICES_ISA_MISC_H
@@ -20,6 +20,7 @@ struct isa_misc_wiring {
     void (*set_a20)(void *opaque, bool open);      /* port 92h bit 1 */
     void (*fast_reset)(void *opaque);              /* port 92h bit 0 rose; with set_a20 */
     void (*post_code)(void *opaque, uint8_t byte); /* port 80h */
+    void (*fpu_error)(void *opaque);               /* port F0h is written */
     void (*debug_out)(void *opaque, uint16_t port, uint8_t byte); /* ports E9h, 402h */
     void (*debug_exit)(void *opaque, uint32_t value);             /* port F4h */
     void *opaque;
@@ -34,6 +35,7 @@ struct isa_misc {
     struct isa_misc_wiring wiring;
     struct bus_range port92_range;
     struct bus_range post_range;
+    struct bus_range fpu_error_range;
     struct bus_range e9_range;
     struct bus_range debugcon_range;
     struct bus_range exit_range;

@@ -201,6 +201,9 @@ struct jump_entry {
 #define PENDING_INIT  0x04u
 #define PENDING_SIPI  0x08u
 #define PENDING_TRAP  0x10u /* #DB to raise after the instruction that just retired */
+/* The pins for x87 errors with CR0.NE clear. They ask for nothing, but are looked at on the slow path alone. */
+#define PENDING_FERR  0x20u /* FERR# is active: an error was reported, and is still there */
+#define PENDING_IGNNE 0x40u /* IGNNE# is active, while FERR# is: waiting instructions do not mind the error */
 
 struct cpu {
     /* -- architectural state (see cpu_fields) -- */
@@ -224,7 +227,7 @@ struct cpu {
     uint64_t shadow_icount; /* interrupts are held off while icount equals this; ~0: never */
     uint32_t cpl;          /* 0..3 */
     uint32_t pending;      /* PENDING_* */
-    uint32_t halted;       /* 0, 1 (HLT), 2 (waiting for SIPI), 3 (shutdown) */
+    uint32_t halted;       /* 0, 1 (HLT, or an x87 error with CR0.NE clear), 2 (waiting for SIPI), 3 (shutdown) */
     uint32_t sipi_vector;
     uint32_t nmi_blocked;  /* until IRET */
     uint32_t trap_dr6;     /* DR6 bits of a trap; without PENDING_TRAP it waits for one more instruction */
@@ -247,6 +250,7 @@ struct cpu {
     uint8_t inspecting;    /* enum machine_inspection */
     uint8_t exc_vector;    /* exception being raised (between raise and delivery) */
     bool exc_has_error;
+    bool ignoring_error;   /* the current instruction runs with ES hidden, because of IGNNE# */
     bool tf_armed;         /* TF was set when the current instruction began */
     uint8_t exc_debug;     /* enum debug_cause of the #DB being raised */
     bool code_breakpoints; /* DR7 arms an instruction breakpoint */

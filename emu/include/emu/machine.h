@@ -151,6 +151,8 @@ struct machine {
     unsigned nparts;
     struct input_source source;
     struct machine_observer observer;
+    void (*ferr)(void *opaque);    /* NULL: not connected */
+    void *ferr_opaque;
     bool a20_mask;                 /* true: A20 is open (normal) */
     enum machine_stop stop_request; /* STOP_ICOUNT: none */
     uint8_t exit_code;             /* STOP_EXIT: what to exit with, value * 2 + 1 */
@@ -205,6 +207,10 @@ void machine_request_exit(struct machine *m, uint8_t code);
 /* Connects CPU `n` with its interrupt controller. Returns the CPU's lines. */
 struct cpu_lines machine_connect_intc(struct machine *m, unsigned n, const struct intc_ops *ops,
                                       void *opaque);
+/* What FERR# of the CPUs is wired to: called when it becomes active (SDM vol. 1, 8.7.2). */
+void machine_connect_ferr(struct machine *m, void (*ferr)(void *opaque), void *opaque);
+/* IGNNE# becomes active, where FERR# is; and stays so as long as that is. */
+void machine_ignore_fpu_error(struct machine *m);
 /* The A20 gate (port 92h, keyboard controller): true lets address bit 20 through. */
 void machine_set_a20(struct machine *m, bool open);
 
