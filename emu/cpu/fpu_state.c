@@ -330,11 +330,11 @@ static bool x87_initial(const struct fpu_state *fpu)
     return true;
 }
 
-uint64_t fpu_xinuse(const struct fpu_state *fpu)
+uint64_t fpu_xinuse(const struct fpu_state *fpu, bool long_mode)
 {
     uint64_t any = 0;
 
-    for (unsigned i = 0; i < 16; i++)
+    for (unsigned i = 0; i < (long_mode ? 16u : 8u); i++)
         any |= fpu->xmm[i].q[0] | fpu->xmm[i].q[1];
     return (x87_initial(fpu) ? 0 : XCR0_X87) | (any != 0 ? XCR0_SSE : 0);
 }
@@ -342,7 +342,7 @@ uint64_t fpu_xinuse(const struct fpu_state *fpu)
 void fpu_pack_xsave(const struct fpu_state *fpu, uint8_t *area, uint64_t rfbm, bool rex_w,
                     bool long_mode, enum xsave_kind kind)
 {
-    uint64_t in_use = fpu_xinuse(fpu), bv = take(area + XSAVE_BV, 8), data;
+    uint64_t in_use = fpu_xinuse(fpu, long_mode), bv = take(area + XSAVE_BV, 8), data;
 
     /* XSAVEC counts MXCSR with SSE: SDM vol. 1, 13.10 */
     if (kind == XSAVE_COMPACT && fpu->mxcsr != MXCSR_INIT)

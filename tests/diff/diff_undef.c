@@ -195,7 +195,7 @@ static bool is_other_area(const struct undef *u, const struct insn *in, const st
     if (in->id == INSN_XRSTOR) {
         named |= area_field(u, area, XSAVE_BV) | area_field(u, area, XSAVE_COMP);
         is_mixed |= loads_amd_mxcsr(u, in, cpu);
-    } else if ((named & XCR0_SSE) && !(fpu_xinuse(&cpu->fpu) & XCR0_SSE)) {
+    } else if ((named & XCR0_SSE) && !(fpu_xinuse(&cpu->fpu, cpu_code_size(cpu) == CODE_64) & XCR0_SSE)) {
         return true; /* whether XMM registers of zeros are in use is open (SDM vol. 1, 13.6) */
     }
     return is_mixed || (named & HOST_COMPONENTS);

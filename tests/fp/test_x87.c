@@ -192,7 +192,23 @@ static void xrstor_refuses_bad_headers_and_initialises_absent_parts(void **state
     area[512] = 0;
     assert_true(fpu_unpack_xrstor(&fpu, area, XCR0_SSE, XCR0_VALID, true, true));
     assert_int_equal(fpu.xmm[3].q[1], 0);
-    assert_int_equal(fpu_xinuse(&fpu), 0);
+    assert_int_equal(fpu_xinuse(&fpu, true), 0);
+}
+
+static void only_64_bit_mode_has_the_upper_registers_in_use(void **state)
+{
+    (void)state;
+    struct fpu_state fpu;
+    uint8_t area[XSAVE_BYTES] = {0};
+
+    fpu_reset(&fpu);
+    fpu.xmm[8].q[1] = 1;
+    assert_int_equal(fpu_xinuse(&fpu, true), XCR0_SSE);
+    assert_int_equal(fpu_xinuse(&fpu, false), 0);
+    fpu_pack_xsave(&fpu, area, XCR0_SSE, false, false, XSAVE_PLAIN);
+    assert_int_equal(area[512], 0);
+    fpu_pack_xsave(&fpu, area, XCR0_SSE, true, true, XSAVE_PLAIN);
+    assert_int_equal(area[512], XCR0_SSE);
 }
 
 static void xsavec_writes_the_compacted_header(void **state)
@@ -451,6 +467,7 @@ int main(void)
         cmocka_unit_test(control_word_raises_what_it_unmasks),
         cmocka_unit_test(save_images_round_trip),
         cmocka_unit_test(xrstor_refuses_bad_headers_and_initialises_absent_parts),
+        cmocka_unit_test(only_64_bit_mode_has_the_upper_registers_in_use),
         cmocka_unit_test(xsavec_writes_the_compacted_header),
 #if defined(__x86_64__)
         cmocka_unit_test(every_encoding_equals_the_host),

@@ -138,7 +138,8 @@ void fpu_pack_xsave(const struct fpu_state *fpu, uint8_t *area, uint64_t rfbm, b
 /* False, nothing changed, for what is #GP(0): a bad header, reserved bits of MXCSR. */
 bool fpu_unpack_xrstor(struct fpu_state *fpu, const uint8_t *area, uint64_t rfbm, uint64_t xcr0,
                        bool rex_w, bool long_mode);
-/* XCR0-style bits of the components that are not in their initial configuration: XINUSE. */
-uint64_t fpu_xinuse(const struct fpu_state *fpu);
+/* XCR0-style bits of the components that are not in their initial configuration: XINUSE. Outside of 64-bit mode that is
+ * one of XMM0 to XMM7 (SDM vol. 1, 13.6). */
+uint64_t fpu_xinuse(const struct fpu_state *fpu, bool long_mode);
 
 #endif
