@@ -129,8 +129,8 @@ static void reset_segment(struct segment *s, uint16_t selector, uint64_t base, u
     *s = (struct segment){.base = base, .limit = 0xffff, .ar = ar, .selector = selector};
 }
 
-/* What RESET and INIT have in common. */
-static void reset_execution(struct cpu *cpu)
+/* What RESET and INIT have in common; CR0.CD and CR0.NW are set by one and kept by the other. */
+static void reset_execution(struct cpu *cpu, uint64_t caching)
 {
     unsigned i;
 
@@ -145,7 +145,7 @@ static void reset_execution(struct cpu *cpu)
     reset_segment(&cpu->tr, 0, 0, 0x8b);
     cpu->gdtr = (struct table_register){.limit = 0xffff};
     cpu->idtr = (struct table_register){.limit = 0xffff};
-    cpu->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    cpu->cr0 = caching | CR0_ET;
     cpu->cr2 = cpu->cr3 = cpu->cr4 = 0;
     memset(cpu->dr, 0, sizeof(cpu->dr));
     cpu->dr[6] = DR6_FIXED;
@@ -164,7 +164,7 @@ void cpu_reset(void *obj)
 {
     struct cpu *cpu = obj;
 
-    reset_execution(cpu);
+    reset_execution(cpu, CR0_CD | CR0_NW);
     cpu->pending = 0;
     cpu->star = cpu->lstar = cpu->cstar = cpu->fmask = cpu->kernel_gs_base = cpu->tsc_aux = 0;
     cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
@@ -188,7 +188,7 @@ void cpu_reset(void *obj)
 
 void cpu_init_signal(struct cpu *cpu)
 {
-    reset_execution(cpu);
+    reset_execution(cpu, cpu->cr0 & (CR0_CD | CR0_NW));
     cpu->halted = cpu->index == 0 ? 0 : 2;
     cpu_state_changed(cpu);
 }

@@ -33,6 +33,8 @@ got_flags equ 0x508
 pushed   equ 0x50a
 far_at   equ 0x510
 cells    equ 0x600
+magic    equ 0x50c                          ; INIT comes
+MAGIC    equ 0x494e4954
 NEW_IDT  equ 0x1000
 
 start:
@@ -43,6 +45,8 @@ start:
     mov ds, ax
     mov es, ax
     mov ss, ax
+    cmp dword [magic], MAGIC
+    je after_init
     mov sp, 0x7c00
     call vectors
     call exceptions
@@ -50,6 +54,9 @@ start:
     call far_pointers
     call table
     call big
+    jmp init
+after_init:
+    call initialized
     call coprocessor
     call a20
     jmp power_off
@@ -238,6 +245,64 @@ big:
     xor ax, ax
     mov es, ax
     xor eax, eax
+    mov gs, ax
+    ret
+
+; INIT, by an IPI to itself: back to the reset vector, but memory, x87, SSE and most MSRs stay, and CR0.CD and NW (vol. 3,
+; table 9-1).
+init:
+    mov ecx, 0xc0000103                     ; IA32_TSC_AUX
+    mov eax, 0x5aa5
+    xor edx, edx
+    wrmsr
+    fninit
+    fldpi
+    mov eax, cr0
+    and eax, 0x9fffffff                     ; CD, NW
+    or al, 0x22                             ; NE, MP
+    mov cr0, eax
+    mov eax, 0x12345678
+    mov dr0, eax
+    mov cr2, eax
+    lidt [cs:table.short]
+    mov dword [magic], MAGIC
+    mov ebp, 0x5555
+    mov esi, 0xfee00300
+    mov dword [gs:esi], 0x4500              ; GS is big
+.wait:
+    jmp .wait
+initialized:                                ; without any register changed that is looked at
+    pop bx
+    CHECK "ebp", bp, 0
+    shr edx, 16
+    CHECK "edx", dx, 2                      ; family and model
+    mov sp, 0x7c00
+    push bx
+    mov eax, cr0
+    CHECK "cr0", ax, 0x10
+    shr eax, 16
+    CHECK "cr0 high", ax, 0
+    mov eax, dr0
+    CHECK "dr0", ax, 0
+    mov eax, cr2
+    CHECK "cr2", ax, 0
+    sidt [cells]
+    CHECK "idt limit", word [cells], 0xffff
+    mov ecx, 0xc0000103
+    rdmsr
+    CHECK "tsc_aux", ax, 0x5aa5
+    fist word [cells]
+    CHECK "st0", word [cells], 3
+    mov dword [magic], 0
+    mov eax, cr0                            ; big again
+    or al, 1
+    o32 lgdt [cs:gdt_pointer]
+    mov cr0, eax
+    mov bx, 8
+    mov gs, bx
+    and al, 0xfe
+    mov cr0, eax
+    xor ax, ax
     mov gs, ax
     ret
 
