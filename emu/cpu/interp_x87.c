@@ -66,7 +66,6 @@ static void record_fault(struct cpu *cpu, const struct op *op)
 {
     if (unlikely(x87_pending_exception(&cpu->fpu)) && x87_is_recorded(op->id))
         record_opcode(cpu, op);
-    x87_error_changed(cpu);
 }
 
 /* --- execution; these may fault and then have changed nothing --- */
@@ -152,6 +151,20 @@ static inline unsigned operand_bytes(const struct op *op)
 HANDLER(x87_register)
 {
     exec_register(cpu, op);
+    NEXT();
+}
+/* FNINIT, FNCLEX and FLDCW: what may end an error. */
+HANDLER(x87_control)
+{
+    exec_register(cpu, op);
+    x87_error_changed(cpu);
+    NEXT();
+}
+HANDLER(fldcw)
+{
+    x87_check(cpu, op, true);
+    exec_load(cpu, op, ea_any(cpu, op, 2, false));
+    x87_error_changed(cpu);
     NEXT();
 }
 HANDLER(fnstsw_ax)
@@ -436,8 +449,12 @@ op_fn *lower_x87(const struct insn *in, enum ea_kind kind, struct op *op)
     struct x87_insn x = {.id = in->id, .form = in->form, .opsize = in->opsize,
                          .mem = (in->flags & INSN_MEM) != 0};
 
+    op->rep = in->form == FORM_ST0_STI ? 1 : in->form == FORM_STI_ST0 ? 2 : in->form == FORM_STI ? 3 : 0;
     switch (in->id) {
     case INSN_FWAIT: return fwait;
+    case INSN_FNINIT:
+    case INSN_FNCLEX: return x87_control;
+    case INSN_FLDCW: return fldcw;
     case INSN_FNSTENV:
     case INSN_FNSAVE: return env_store;
     case INSN_FLDENV:
@@ -448,7 +465,6 @@ op_fn *lower_x87(const struct insn *in, enum ea_kind kind, struct op *op)
         break;
     default: break;
     }
-    op->rep = in->form == FORM_ST0_STI ? 1 : in->form == FORM_STI_ST0 ? 2 : in->form == FORM_STI ? 3 : 0;
     switch (x87_kind(&x)) {
     case X87_LOAD: return x87_load_m[kind];
     case X87_STORE: return x87_store_m[kind];

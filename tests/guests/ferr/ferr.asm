@@ -264,6 +264,38 @@ cleared:
     ANEW "frstor", frstor [AREA]
     ANEW "fldenv", fldenv [AREA]
     ANEW "fxrstor", fxrstor [AREA + 0x200]
+    ; another state with an error, loaded behind one without: the CPU executes nothing that would look in between
+    FAIL_1_BY_0
+    fnsave [AREA + 0x400]
+    frstor [AREA + 0x400]                   ; the error is back
+    fxsave [AREA + 0x600]
+    STOPS "frstor twice, first", wait
+    fxrstor [AREA + 0x200]
+    fxrstor [AREA + 0x600]
+    STOPS "fxrstor twice", wait
+    frstor [AREA]
+    fxrstor [AREA + 0x600]
+    STOPS "frstor, fxrstor", wait
+    fldenv [AREA]
+    fxrstor [AREA + 0x600]
+    STOPS "fldenv, fxrstor", wait
+    fnsave [AREA + 0x800]
+    fxrstor [AREA + 0x600]
+    STOPS "fnsave, fxrstor", wait
+    mov eax, cr4
+    or eax, 1 << 18                         ; OSXSAVE
+    mov cr4, eax
+    mov eax, 1
+    xor edx, edx
+    xsave [AREA + 0x800]                    ; with the error
+    fxrstor [AREA + 0x200]
+    xsave [AREA + 0xc00]
+    xrstor [AREA + 0x800]
+    STOPS "xrstor", wait
+    xrstor [AREA + 0xc00]
+    xrstor [AREA + 0x800]
+    STOPS "xrstor twice", wait
+    fninit
     ; masked, it is none; unmasked, it is one again
     FAIL_1_BY_0
     STOPS "fldcw, first", wait
