@@ -311,7 +311,7 @@ static uint64_t console_wait(void *opaque, struct machine *m, uint64_t deadline_
     if (let_visit(c) || anything_due(c))
         return now;
     if (!cpu_can_wake(&m->cpus[0]))
-        return CLOCK_NEVER; /* halted with interrupts off: only a reset would help */
+        return CLOCK_NEVER; /* halted with interrupts off, and no NMI to come: only a reset would help */
     if (!what_to_wait_for(c).outside || deadline_ns <= now)
         return deadline_ns;
     if (deadline_ns == CLOCK_NEVER)

@@ -102,6 +102,19 @@ void ioapic_set_pin(void *ioapic, unsigned pin, bool level)
         send(io, pin);
 }
 
+bool ioapic_sends_nmi(const void *ioapic)
+{
+    const struct ioapic *io = ioapic;
+
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        enum apic_mode mode = redir_mode(io->redir[pin]);
+
+        if (!(io->redir[pin] & REDIR_MASKED) && (mode == APIC_MODE_NMI || mode == APIC_MODE_INIT))
+            return true;
+    }
+    return false;
+}
+
 void ioapic_eoi(void *ioapic, uint8_t vector)
 {
     struct ioapic *io = ioapic;

@@ -429,6 +429,19 @@ static bool lapic_cpuid_enabled(void *opaque)
     return lapic_is_enabled(opaque);
 }
 
+/* LINT1 has no source on the board; LINT0 has the 8259A. */
+static bool lapic_nmi_expected(void *opaque)
+{
+    const struct lapic *l = opaque;
+    const struct apic_bus *bus = l->wiring.bus;
+
+    if (!lapic_is_enabled(l))
+        return false;
+    if (lvt_mode(l, LAPIC_LVT_LINT0) == APIC_MODE_NMI && !(l->lvt[LAPIC_LVT_LINT0] & LVT_MASKED))
+        return true;
+    return bus->sends_nmi != NULL && bus->sends_nmi(bus->eoi_opaque);
+}
+
 static void lapic_tsc_written(void *opaque)
 {
     lapic_tsc_changed(opaque);
@@ -441,6 +454,7 @@ const struct intc_ops lapic_intc_ops = {
     .rdmsr = lapic_rdmsr,
     .wrmsr = lapic_wrmsr,
     .enabled = lapic_cpuid_enabled,
+    .nmi_expected = lapic_nmi_expected,
     .tsc_changed = lapic_tsc_written,
 };
 

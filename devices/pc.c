@@ -303,6 +303,7 @@ static void add_interrupt_controllers(struct pc *pc)
     struct machine *m = pc->machine;
 
     apic_bus_init(&pc->apic_bus, ioapic_eoi, &pc->ioapic);
+    pc->apic_bus.sends_nmi = ioapic_sends_nmi;
     for (unsigned i = 0; i < m->ncpus; i++) {
         struct lapic_wiring wiring = {
             .clock = &m->clock,

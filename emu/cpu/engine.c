@@ -524,7 +524,11 @@ bool cpu_wants_interrupt(const struct cpu *cpu)
 
 bool cpu_can_wake(const struct cpu *cpu)
 {
-    return cpu->halted == 1 && ((cpu->rflags & RFLAGS_IF) || (cpu->pending & PENDING_NMI));
+    if (cpu->halted != 1)
+        return false;
+    if ((cpu->rflags & RFLAGS_IF) || (cpu->pending & PENDING_NMI))
+        return true;
+    return cpu->intc->nmi_expected != NULL && cpu->intc->nmi_expected(cpu->intc_opaque);
 }
 
 static void take_init(struct cpu *cpu)

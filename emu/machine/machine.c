@@ -375,7 +375,7 @@ static bool idle(struct machine *m, const struct cpu *cpu)
 {
     uint64_t deadline = CLOCK_NEVER, until;
 
-    /* With interrupts off no timer can end the wait, only an input (reset, stop) can. */
+    /* With interrupts off, and no NMI to come, no timer can end the wait, only an input (reset, stop) can. */
     if (cpu_can_wake(cpu))
         deadline = clock_next_deadline_ns(&m->clock);
     until = deadline;

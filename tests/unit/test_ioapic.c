@@ -69,6 +69,7 @@ static int setup(void **state)
     assert_non_null(w);
     fake_init(&w->fm);
     apic_bus_init(&w->bus, ioapic_eoi, &w->io);
+    w->bus.sends_nmi = ioapic_sends_nmi;
     lapic_init(&w->lapic, &(struct lapic_wiring){.clock = &w->fm.clock,
                                                  .memory = &w->fm.memory,
                                                  .bus = &w->bus,
@@ -392,6 +393,33 @@ static void impossible_states_are_rejected(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static bool nmi_expected(struct world *w)
+{
+    return lapic_intc_ops.nmi_expected(&w->lapic);
+}
+
+/* What a CPU that halts with IF clear may wait for. */
+static void an_nmi_is_expected_of_inputs_that_cause_one(void **state)
+{
+    struct world *w = *state;
+
+    assert_false(nmi_expected(w));
+    wr(w, 0x10 + 2 * 7, MASKED | 0x400);
+    assert_false(nmi_expected(w));
+    wr(w, 0x10 + 2 * 7, 0x400);
+    assert_true(nmi_expected(w));
+    wr(w, 0x10 + 2 * 7, 0x37);
+    assert_false(nmi_expected(w));
+    wr(w, 0x10 + 2 * 23, 0x500); /* INIT */
+    assert_true(nmi_expected(w));
+    wr(w, 0x10 + 2 * 23, MASKED);
+    bus_write(&w->fm.memory, 0xfee00350, 0x400, 4); /* LINT0 */
+    assert_true(nmi_expected(w));
+    bus_write(&w->fm.memory, 0xfee00350, MASKED | 0x400, 4);
+    bus_write(&w->fm.memory, 0xfee00360, 0x400, 4); /* LINT1, to which nothing is wired */
+    assert_false(nmi_expected(w));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +441,7 @@ int main(void)
         T(a_level_message_nobody_takes_is_not_in_service),
         T(every_field_is_saved),
         T(impossible_states_are_rejected),
+        T(an_nmi_is_expected_of_inputs_that_cause_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,7 @@ struct apic_bus {
     unsigned accessing; /* the CPU whose turn it is: its local APIC answers at the APIC page */
     void (*eoi)(void *opaque, uint8_t vector); /* EOI broadcast, to every I/O APIC; may be NULL */
     void *eoi_opaque;
+    bool (*sends_nmi)(const void *opaque); /* whether an I/O APIC may send NMI or INIT; of eoi_opaque; may be NULL */
 };
 
 void apic_bus_init(struct apic_bus *bus, void (*eoi)(void *opaque, uint8_t vector),

@@ -39,6 +39,9 @@ void ioapic_reset(void *ioapic);
 /* Drives input `pin`; true is asserted, whatever the entry's polarity. An irq_set_fn. */
 void ioapic_set_pin(void *ioapic, unsigned pin, bool level);
 
+/* Whether an input may cause an NMI or INIT, as the entries are. */
+bool ioapic_sends_nmi(const void *ioapic);
+
 /* An EOI message from a local APIC for `vector`. */
 void ioapic_eoi(void *ioapic, uint8_t vector);
 

@@ -39,6 +39,8 @@ struct intc_ops {
     int (*wrmsr)(void *opaque, uint32_t msr, uint64_t value);
     /* CPUID.1:EDX[9] and CPUID.1:ECX[21] as IA32_APIC_BASE has them now. */
     bool (*enabled)(void *opaque);
+    /* Whether a device may yet cause an NMI or INIT, which end HLT with IF clear, too. NULL: never. */
+    bool (*nmi_expected)(void *opaque);
     /* The guest wrote the TSC or IA32_TSC_ADJUST: a TSC deadline falls on another moment now. NULL:
      * the controller has none. */
     void (*tsc_changed)(void *opaque);

@@ -26,6 +26,12 @@ NMI_TO_0 equ 0x4400                         ; NMI, to the APIC in ICR's high hal
 %endmacro
 
 main:
+    mov al, 0x13                            ; one 8259A, vectors from 20h, masked
+    out 0x20, al
+    mov al, 0x20
+    out 0x21, al
+    mov al, 1
+    out 0x21, al
     mov al, 0xff
     out 0x21, al
     out 0xa1, al
@@ -105,12 +111,21 @@ nmi:
     TAKEN "nmi", 1, .sent
     CHECK "nmi vector", [last], 2
     call pit_nmi
-    sti
-    hlt
+    hlt                                     ; with IF clear
 .awake:
-    cli
     TAKEN "hlt, nmi", 1, .awake
     call pit_off
+    mov al, 0xfe                            ; and by way of the 8259A and LINT0, as a watchdog of old has it
+    out 0x21, al
+    mov dword [rbp + 0x350], 0x400
+    call pit_nmi
+    call pit_off
+    hlt
+.awake_lint0:
+    TAKEN "hlt, nmi by lint0", 1, .awake_lint0
+    mov dword [rbp + 0x350], 0x10000
+    mov al, 0xff
+    out 0x21, al
     ; its handler sends one more, and opens the way for an interrupt: at its IRET both wait, and the NMI comes first
     mov eax, 15
     mov cr8, rax
