@@ -272,8 +272,8 @@ HANDLER(lmsw)
     uint64_t value;
 
     cpu->op = op;
+    need_cpl0(cpu); /* before the operand's faults */
     value = op->mem ? LOAD16(cpu, op, ea_any(cpu, op, 2, false)) : cpu->regs[op->rm];
-    need_cpl0(cpu);
     /* PE can be set but not cleared. */
     tell_control_write(cpu, op, 0, (cpu->cr0 & ~0xeULL) | (value & 0xf));
     return next_block(cpu, op);

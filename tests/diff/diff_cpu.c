@@ -3,7 +3,7 @@
  * The emulated CPU against the host CPU: integer, x87, MMX and SSE instructions in 64-bit and 32-bit
  * user mode.
  *
- *   diff_cpu [--set integer|simd|x87|mixed] [--seed S] [--count N] [--sequence I] [--bits 32|64]
+ *   diff_cpu [--set integer|simd|x87|mixed|bytes] [--seed S] [--count N] [--sequence I] [--bits 32|64]
  *            [--keep-going N] [--self-test]
  *
  * Runs random sequences until N instructions (default a million) were executed and compared: all
@@ -89,9 +89,109 @@ static unsigned peek_arena(void *opaque, uint64_t va, uint8_t *out, unsigned len
     return (unsigned)guest_peek(opaque, va, out, len);
 }
 
+/* System calls, which the child must not make; what depends on the host, or lasts beyond a sequence; descriptors, which
+ * are the host's own; what each maker approximates; and FS, whose base is an address in the child. */
+static bool is_hosts_own(const struct insn *in)
+{
+    static const uint16_t own[] = {
+        INSN_SYSCALL, INSN_SYSENTER, INSN_SYSEXIT, INSN_SYSRET, INSN_INT, INSN_CPUID, INSN_RDTSC, INSN_RDTSCP,
+        INSN_RDPMC, INSN_RDRAND, INSN_RDSEED, INSN_RDPID, INSN_RDFSBASE, INSN_WRFSBASE, INSN_WRGSBASE, INSN_SGDT,
+        INSN_SIDT, INSN_SLDT, INSN_STR, INSN_SMSW, INSN_LAR, INSN_LSL, INSN_VERR, INSN_VERW, INSN_VMCALL,
+        INSN_MONITOR, INSN_MWAIT, INSN_INVPCID, INSN_RSM, INSN_JMP_FAR, INSN_CALL_FAR, INSN_RET_FAR, INSN_IRET, INSN_LES,
+        INSN_LDS, INSN_LSS, INSN_LFS, INSN_LGS, INSN_MOV_TO_SREG, INSN_POP_SREG, INSN_RCPPS, INSN_RCPSS,
+        INSN_RSQRTPS, INSN_RSQRTSS, INSN_F2XM1, INSN_FYL2X, INSN_FYL2XP1, INSN_FPTAN, INSN_FPATAN, INSN_FSIN,
+        INSN_FCOS, INSN_FSINCOS,
+    };
+
+    for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (in->id == own[i])
+            return true;
+    return in->seg == SEG_FS || (in->base == REG_RIP && in->disp > INT32_MAX - 16); /* docs/deviations.md */
+}
+
+static bool has_prefix(const ZydisDecodedInstruction *in, uint8_t prefix)
+{
+    for (unsigned i = 0; i < in->raw.prefix_count; i++)
+        if (in->raw.prefixes[i].value == prefix)
+            return true;
+    return false;
+}
+
+/* PREFETCHW of a register: NOP for Intel, #UD for AMD. F2h and F3h before LOOPE and LOOPNE, which the manual reserves:
+ * an AMD takes the condition from them. */
+static bool is_differently_read(const ZydisDecodedInstruction *in)
+{
+    if (in->opcode_map == ZYDIS_OPCODE_MAP_0F)
+        return in->opcode == 0x0d && in->raw.modrm.mod == 3;
+    return in->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (in->opcode == 0xe0 || in->opcode == 0xe1) &&
+           (has_prefix(in, 0xf2) || has_prefix(in, 0xf3));
+}
+
+/* What is in front of an opcode. */
+struct front {
+    unsigned n; /* bytes */
+    bool lock, opsize;
+};
+
+static struct front front_of(const uint8_t *bytes, unsigned n, bool is64)
+{
+    struct front f = {0};
+
+    for (; f.n < n && (gen_is_prefix(bytes[f.n]) || (is64 && (bytes[f.n] & 0xf0) == 0x40)); f.n++) {
+        f.lock |= bytes[f.n] == 0xf0;
+        f.opsize |= bytes[f.n] == 0x66;
+    }
+    return f;
+}
+
+/* LOCK MOV CR0, which for AMD is CR8; the instructions on descriptors with LOCK; near branches with 66h in 64-bit code,
+ * which are shorter for AMD; the prefixes of VEX and EVEX, and 8Fh as AMD's XOP. */
+static bool is_makers_encoding(const uint8_t *bytes, unsigned n, bool is64)
+{
+    struct front f = front_of(bytes, n, is64);
+    unsigned first = f.n < n ? bytes[f.n] : 0, second = f.n + 1 < n ? bytes[f.n + 1] : 0;
+
+    if ((first == 0xc4 || first == 0xc5 || first == 0x62) && (is64 || second >= 0xc0))
+        return true;
+    if (first == 0x0f)
+        return (f.lock && (second & 0xfc) == 0x20) || (f.lock && second <= 1) ||
+               (f.opsize && is64 && (second & 0xf0) == 0x80);
+    return (f.opsize && is64 && (first & 0xfe) == 0xe8) || (first == 0x8f && (second & 0x38) != 0);
+}
+
+/* Encodings that nobody chose: whether this one is not to be compared. What the model does not know and Zydis does, a
+ * host may have; TZCNT and LZCNT are BSF and BSR to the model. */
+static bool is_not_for_hosts(const struct cpu *cpu, const uint8_t *bytes, unsigned n)
+{
+    bool is64 = cpu_code_size(cpu) == CODE_64;
+    ZydisDisassembledInstruction known;
+    struct insn in;
+
+    if (insn_decode(bytes, n, is64 ? CODE_64 : CODE_32, &in) == DECODE_OK && is_hosts_own(&in))
+        return true;
+    if (is_makers_encoding(bytes, n, is64))
+        return true;
+    if (!ZYAN_SUCCESS(ZydisDisassembleIntel(is64 ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LONG_COMPAT_32,
+                                            cpu->rip, bytes, n, &known)))
+        return false;
+    if (known.info.mnemonic == ZYDIS_MNEMONIC_TZCNT || known.info.mnemonic == ZYDIS_MNEMONIC_LZCNT)
+        return true;
+    if (is_differently_read(&known.info))
+        return true;
+    return insn_decode(bytes, n, is64 ? CODE_64 : CODE_32, &in) == DECODE_UNDEFINED;
+}
+
 static bool on_step(void *opaque, const struct cpu *cpu)
 {
-    return undef_step(opaque, cpu);
+    struct session *s = opaque;
+    uint8_t bytes[INSN_MAX_LEN];
+
+    if (s->opt.set == GEN_BYTES &&
+        is_not_for_hosts(cpu, bytes, peek_arena(s->guest, cpu->rip, bytes, sizeof(bytes)))) {
+        s->undef.cut_rip = cpu->rip;
+        return false;
+    }
+    return undef_step(&s->undef, cpu);
 }
 
 /* Stepped, with INT3 put where the outcome would be undefined. */
@@ -104,7 +204,7 @@ static enum guest_end run_stepped(struct session *s, struct run *r, uint64_t *ic
         uint64_t offset;
 
         undef_begin(&s->undef);
-        end = guest_run_stepped(s->guest, &r->seq, &s->stepped, icount, on_step, &s->undef);
+        end = guest_run_stepped(s->guest, &r->seq, &s->stepped, icount, on_step, s);
         if (end != GUEST_CUT)
             return end;
         offset = s->undef.cut_rip - r->seq.rip;
@@ -171,19 +271,25 @@ static void run_guest(struct session *s, struct run *r)
 
 /* --- what may differ between makers --- */
 
-/* The instruction at the outcome's RIP. */
-static bool insn_at(struct session *s, const struct run *r, struct insn *in)
+/* Up to INSN_MAX_LEN bytes of the instruction at the outcome's RIP; how many. */
+static unsigned bytes_at(struct session *s, const struct run *r, uint8_t *bytes)
 {
-    uint8_t bytes[INSN_MAX_LEN];
     uint64_t offset = r->guest.rip - r->seq.rip;
     unsigned n = 0;
 
-    if (offset < r->seq.code_len) {
-        for (; n < sizeof(bytes) && offset + n < r->seq.code_len; n++)
-            bytes[n] = r->seq.code[offset + n];
-    } else {
-        n = peek_arena(s->guest, r->guest.rip, bytes, sizeof(bytes));
-    }
+    if (offset >= r->seq.code_len)
+        return peek_arena(s->guest, r->guest.rip, bytes, INSN_MAX_LEN);
+    memset(bytes, 0xcc, INSN_MAX_LEN); /* what is behind it */
+    for (; n < INSN_MAX_LEN && offset + n < r->seq.code_len; n++)
+        bytes[n] = r->seq.code[offset + n];
+    return INSN_MAX_LEN;
+}
+
+static bool insn_at(struct session *s, const struct run *r, struct insn *in)
+{
+    uint8_t bytes[INSN_MAX_LEN];
+    unsigned n = bytes_at(s, r, bytes);
+
     return insn_decode(bytes, n, r->guest.cs == USER_CS64 ? CODE_64 : CODE_32, in) == DECODE_OK;
 }
 
@@ -194,6 +300,17 @@ static bool is_fetch_of_undefined(const struct outcome *ud, const struct outcome
 {
     return ud->vector == EXC_UD && pf->vector == EXC_PF && (pf->error & PF_FETCH) &&
            pf->cr2 % PAGE == 0 && pf->rip == ud->rip && pf->cr2 - ud->rip < INSN_MAX_LEN;
+}
+
+/* How long an undefined encoding is: with so many prefixes, over 15 bytes for one maker and not for another. */
+static bool is_long_undefined(struct session *s, const struct run *r, const struct outcome *ud,
+                              const struct outcome *gp)
+{
+    uint8_t bytes[INSN_MAX_LEN];
+    unsigned n = bytes_at(s, r, bytes);
+
+    return ud->vector == EXC_UD && gp->vector == EXC_GP && gp->error == 0 && gp->rip == ud->rip &&
+           front_of(bytes, n, ud->cs == USER_CS64).n >= 4;
 }
 
 /* AMD wants an operand of FS or GS canonical before the segment's base is added; for Intel the sum
@@ -255,7 +372,8 @@ static bool is_makers_choice(struct session *s, const struct run *r, const struc
     char buf[256];
     struct text t = {buf, sizeof(buf)};
 
-    if (is_fetch_of_undefined(&r->guest, host) || is_fetch_of_undefined(host, &r->guest))
+    if (is_fetch_of_undefined(&r->guest, host) || is_fetch_of_undefined(host, &r->guest) ||
+        is_long_undefined(s, r, &r->guest, host) || is_long_undefined(s, r, host, &r->guest))
         return true;
     if (!is_memory_fault(host->vector) || !is_memory_fault(r->guest.vector) || !insn_at(s, r, &in))
         return false;
@@ -273,7 +391,7 @@ static bool is_makers_choice(struct session *s, const struct run *r, const struc
 
 /* --- reporting and reducing --- */
 
-static const char *const set_names[] = {"integer", "simd", "x87", "mixed"};
+static const char *const set_names[] = {"integer", "simd", "x87", "mixed", "bytes"};
 
 static bool differs(struct session *s, struct run *r, const struct outcome *host)
 {
@@ -653,17 +771,17 @@ static int test_reduction(struct session *s)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: diff_cpu [--set integer|simd|x87|mixed] [--seed S] [--count N]\n"
+    fprintf(stderr, "usage: diff_cpu [--set integer|simd|x87|mixed|bytes] [--seed S] [--count N]\n"
                     "                [--sequence I] [--bits 32|64] [--keep-going N] [--self-test]\n");
     return STATUS_SETUP;
 }
 
-/* GEN_MIXED + 1: no such set. */
+/* GEN_BYTES + 1: no such set. */
 static enum gen_set set_of(const char *name)
 {
     unsigned i;
 
-    for (i = 0; i <= GEN_MIXED; i++)
+    for (i = 0; i <= GEN_BYTES; i++)
         if (strcmp(name, set_names[i]) == 0)
             break;
     return (enum gen_set)i;
@@ -684,7 +802,7 @@ static int parse(struct options *o, int argc, char **argv)
         if (i + 1 >= argc)
             return -1;
         value = strtoull(argv[i + 1], NULL, 0);
-        if (strcmp(argv[i], "--set") == 0 && set_of(argv[i + 1]) <= GEN_MIXED)
+        if (strcmp(argv[i], "--set") == 0 && set_of(argv[i + 1]) <= GEN_BYTES)
             o->set = set_of(argv[i + 1]);
         else if (strcmp(argv[i], "--seed") == 0)
             o->seed = value;

@@ -145,8 +145,10 @@ static bool is_partial_store(const struct insn *in, const struct cpu *cpu)
 {
     uint64_t rdi = cpu->regs[REG_RDI], bytes = in->id == INSN_MASKMOVQ ? 8 : 16;
 
-    if (in->addrsize == OPSIZE_32)
-        rdi = (uint32_t)rdi;
+    if (in->addrsize != OPSIZE_64)
+        rdi &= in->addrsize == OPSIZE_32 ? UINT32_MAX : UINT16_MAX;
+    if (cpu_code_size(cpu) != CODE_64 && (in->seg == SEG_CS || in->seg == SEG_GS))
+        return true;
     rdi += in->seg == SEG_GS ? GS_BASE : 0;
     if ((cpu->rflags & RFLAGS_AC) && (rdi & (bytes - 1)) != 0)
         return true;
@@ -220,6 +222,7 @@ static bool result_is_undefined(const struct undef *u, const struct insn *in, co
     case INSN_XSAVEOPT:
     case INSN_XSAVEC:
     case INSN_XRSTOR: return is_other_area(u, in, cpu);
+    case INSN_INT1: return true; /* hypervisors change it */
     case INSN_XGETBV: /* XCR0 has the host's components */
         return (uint32_t)cpu->regs[REG_RCX] < 2;
     case INSN_MASKMOVQ:

@@ -157,6 +157,8 @@ static void append(struct gen *g)
         gen_integer(g);
     else if (g->p->set == GEN_SIMD)
         gen_simd(g);
+    else if (g->p->set == GEN_BYTES)
+        gen_bytes(g);
     else
         gen_x87(g);
 }

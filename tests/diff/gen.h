@@ -37,7 +37,7 @@ struct gen_item {
 };
 
 /* Of which instructions programs are made; all but integer ones have some of those mixed in. */
-enum gen_set { GEN_INTEGER, GEN_SIMD, GEN_X87, GEN_SETS, GEN_MIXED = GEN_SETS };
+enum gen_set { GEN_INTEGER, GEN_SIMD, GEN_X87, GEN_SETS, GEN_MIXED = GEN_SETS, GEN_BYTES };
 
 struct gen_program {
     uint64_t seed;
@@ -69,6 +69,7 @@ bool gen_assemble(const struct gen_program *p, struct seq *seq);
 /* Make the same in 16-bit or 64-bit code of a 32-bit program, both with the same items left out. */
 void gen_to_16(struct gen_program *p32, struct gen_program *p16);
 void gen_to_64(struct gen_program *p32, struct gen_program *p64);
+bool gen_is_prefix(uint8_t byte);
 /* The arena's initial content. */
 void gen_template(uint8_t *arena, uint64_t seed);
 

@@ -128,7 +128,7 @@ bool gen_emit_bytes(struct gen *g, const uint8_t *bytes, unsigned len)
 {
     struct gen_item *item;
 
-    if (g->p->n >= GEN_MAX_ITEMS || len > INSN_MAX_LEN)
+    if (g->p->n >= GEN_MAX_ITEMS || len > GEN_ITEM_BYTES)
         return false;
     item = &g->p->items[g->p->n++];
     memset(item, 0, sizeof(*item));
@@ -156,7 +156,7 @@ bool gen_emit(struct gen *g, const struct enc *e)
         put(&w, 0xc0 | (reg_code(e->byte_reg, e->reg) & 7) << 3 | (reg_code(e->byte_rm, e->rm) & 7),
             1);
     put(&w, e->imm, e->imm_bytes);
-    if (!gen_emit_bytes(g, w.b, w.n))
+    if (w.n > INSN_MAX_LEN || !gen_emit_bytes(g, w.b, w.n))
         return false;
     if (e->is_mem && e->rip) {
         gen_last(g)->fix = FIX_RIP_VA;

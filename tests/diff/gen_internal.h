@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the parts of the generator: gen.c (values, layout), gen_encode.c, gen_operands.c,
- * gen_integer.c, gen_control.c, gen_fp.c, gen_simd.c, gen_state.c, gen_x87.c, gen_16.c, gen_64.c. */
+ * gen_integer.c, gen_control.c, gen_fp.c, gen_simd.c, gen_state.c, gen_x87.c, gen_bytes.c, gen_16.c, gen_64.c. */
 #ifndef DIFF_GEN_INTERNAL_H
 #define DIFF_GEN_INTERNAL_H
 
@@ -109,7 +109,6 @@ void gen_fp_template(struct gen *g, uint8_t *data);
 
 /* --- the same in other modes (gen_16.c, gen_64.c) --- */
 
-bool gen_is_prefix(uint8_t byte);
 /* Puts the prefix in front, or takes it away. False when the item gets too long. */
 bool gen_toggle_prefix(struct gen_item *item, uint8_t prefix);
 /* As a value, or as the segment of an operand: its base can be another one. */
@@ -124,6 +123,7 @@ void gen_integer(struct gen *g);
 void gen_simd(struct gen *g);
 void gen_state(struct gen *g);
 void gen_x87(struct gen *g);
+void gen_bytes(struct gen *g);
 
 void kind_plain(struct gen *g);
 void kind_push(struct gen *g);
