@@ -30,6 +30,7 @@
 #include <emu/cpu.h>
 
 #include "diff_compare.h"
+#include "diff_encoding.h"
 #include "diff_guest.h"
 #include "diff_undef.h"
 #include "gen.h"
@@ -89,105 +90,13 @@ static unsigned peek_arena(void *opaque, uint64_t va, uint8_t *out, unsigned len
     return (unsigned)guest_peek(opaque, va, out, len);
 }
 
-/* System calls, which the child must not make; what depends on the host, or lasts beyond a sequence; descriptors, which
- * are the host's own; what each maker approximates; and FS, whose base is an address in the child. */
-static bool is_hosts_own(const struct insn *in)
-{
-    static const uint16_t own[] = {
-        INSN_SYSCALL, INSN_SYSENTER, INSN_SYSEXIT, INSN_SYSRET, INSN_INT, INSN_CPUID, INSN_RDTSC, INSN_RDTSCP,
-        INSN_RDPMC, INSN_RDRAND, INSN_RDSEED, INSN_RDPID, INSN_RDFSBASE, INSN_WRFSBASE, INSN_WRGSBASE, INSN_SGDT,
-        INSN_SIDT, INSN_SLDT, INSN_STR, INSN_SMSW, INSN_LAR, INSN_LSL, INSN_VERR, INSN_VERW, INSN_VMCALL,
-        INSN_MONITOR, INSN_MWAIT, INSN_INVPCID, INSN_RSM, INSN_JMP_FAR, INSN_CALL_FAR, INSN_RET_FAR, INSN_IRET, INSN_LES,
-        INSN_LDS, INSN_LSS, INSN_LFS, INSN_LGS, INSN_MOV_TO_SREG, INSN_POP_SREG, INSN_RCPPS, INSN_RCPSS,
-        INSN_RSQRTPS, INSN_RSQRTSS, INSN_F2XM1, INSN_FYL2X, INSN_FYL2XP1, INSN_FPTAN, INSN_FPATAN, INSN_FSIN,
-        INSN_FCOS, INSN_FSINCOS,
-    };
-
-    for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-        if (in->id == own[i])
-            return true;
-    return in->seg == SEG_FS || (in->base == REG_RIP && in->disp > INT32_MAX - 16); /* docs/deviations.md */
-}
-
-static bool has_prefix(const ZydisDecodedInstruction *in, uint8_t prefix)
-{
-    for (unsigned i = 0; i < in->raw.prefix_count; i++)
-        if (in->raw.prefixes[i].value == prefix)
-            return true;
-    return false;
-}
-
-/* PREFETCHW of a register: NOP for Intel, #UD for AMD. F2h and F3h before LOOPE and LOOPNE, which the manual reserves:
- * an AMD takes the condition from them. */
-static bool is_differently_read(const ZydisDecodedInstruction *in)
-{
-    if (in->opcode_map == ZYDIS_OPCODE_MAP_0F)
-        return in->opcode == 0x0d && in->raw.modrm.mod == 3;
-    return in->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (in->opcode == 0xe0 || in->opcode == 0xe1) &&
-           (has_prefix(in, 0xf2) || has_prefix(in, 0xf3));
-}
-
-/* What is in front of an opcode. */
-struct front {
-    unsigned n; /* bytes */
-    bool lock, opsize;
-};
-
-static struct front front_of(const uint8_t *bytes, unsigned n, bool is64)
-{
-    struct front f = {0};
-
-    for (; f.n < n && (gen_is_prefix(bytes[f.n]) || (is64 && (bytes[f.n] & 0xf0) == 0x40)); f.n++) {
-        f.lock |= bytes[f.n] == 0xf0;
-        f.opsize |= bytes[f.n] == 0x66;
-    }
-    return f;
-}
-
-/* LOCK MOV CR0, which for AMD is CR8; the instructions on descriptors with LOCK; near branches with 66h in 64-bit code,
- * which are shorter for AMD; the prefixes of VEX and EVEX, and 8Fh as AMD's XOP. */
-static bool is_makers_encoding(const uint8_t *bytes, unsigned n, bool is64)
-{
-    struct front f = front_of(bytes, n, is64);
-    unsigned first = f.n < n ? bytes[f.n] : 0, second = f.n + 1 < n ? bytes[f.n + 1] : 0;
-
-    if ((first == 0xc4 || first == 0xc5 || first == 0x62) && (is64 || second >= 0xc0))
-        return true;
-    if (first == 0x0f)
-        return (f.lock && (second & 0xfc) == 0x20) || (f.lock && second <= 1) ||
-               (f.opsize && is64 && (second & 0xf0) == 0x80);
-    return (f.opsize && is64 && (first & 0xfe) == 0xe8) || (first == 0x8f && (second & 0x38) != 0);
-}
-
-/* Encodings that nobody chose: whether this one is not to be compared. What the model does not know and Zydis does, a
- * host may have; TZCNT and LZCNT are BSF and BSR to the model. */
-static bool is_not_for_hosts(const struct cpu *cpu, const uint8_t *bytes, unsigned n)
-{
-    bool is64 = cpu_code_size(cpu) == CODE_64;
-    ZydisDisassembledInstruction known;
-    struct insn in;
-
-    if (insn_decode(bytes, n, is64 ? CODE_64 : CODE_32, &in) == DECODE_OK && is_hosts_own(&in))
-        return true;
-    if (is_makers_encoding(bytes, n, is64))
-        return true;
-    if (!ZYAN_SUCCESS(ZydisDisassembleIntel(is64 ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LONG_COMPAT_32,
-                                            cpu->rip, bytes, n, &known)))
-        return false;
-    if (known.info.mnemonic == ZYDIS_MNEMONIC_TZCNT || known.info.mnemonic == ZYDIS_MNEMONIC_LZCNT)
-        return true;
-    if (is_differently_read(&known.info))
-        return true;
-    return insn_decode(bytes, n, is64 ? CODE_64 : CODE_32, &in) == DECODE_UNDEFINED;
-}
-
 static bool on_step(void *opaque, const struct cpu *cpu)
 {
     struct session *s = opaque;
     uint8_t bytes[INSN_MAX_LEN];
 
     if (s->opt.set == GEN_BYTES &&
-        is_not_for_hosts(cpu, bytes, peek_arena(s->guest, cpu->rip, bytes, sizeof(bytes)))) {
+        encoding_is_not_for_hosts(cpu, bytes, peek_arena(s->guest, cpu->rip, bytes, sizeof(bytes)))) {
         s->undef.cut_rip = cpu->rip;
         return false;
     }
@@ -310,7 +219,7 @@ static bool is_long_undefined(struct session *s, const struct run *r, const stru
     unsigned n = bytes_at(s, r, bytes);
 
     return ud->vector == EXC_UD && gp->vector == EXC_GP && gp->error == 0 && gp->rip == ud->rip &&
-           front_of(bytes, n, ud->cs == USER_CS64).n >= 4;
+           encoding_front(bytes, n, ud->cs == USER_CS64).n >= 4;
 }
 
 /* AMD wants an operand of FS or GS canonical before the segment's base is added; for Intel the sum
@@ -342,20 +251,22 @@ static bool is_state_image(unsigned id)
  * pushes first. Images of the x87's state: which byte of the bad page CR2 tells. CMPS with two bad
  * operands: the AMD that this was written on reads ES:rDI first, but with REPE and bytes DS:rSI.
  * RETF, IRET: the order in which the words are read, and against the checks of the selector. POPA:
- * that AMD has loaded the registers of the words before the one that cannot be read. Stores of 80 bits that go beyond
- * the end of the address space: an AMD stores, and faults, by 64 and 16 bits. Far CALL from 64-bit code to a 32-bit
- * segment: that AMD pushes with the stack's width of there.
+ * that AMD has loaded the registers of the words before the one that cannot be read. Operands of 80 bits that go beyond
+ * the end of the address space: an AMD stores, or loads by CS, and faults, by 64 and 16 bits. Far CALL from 64-bit code
+ * to a 32-bit segment: that AMD pushes with the stack's width of there.
  */
 static bool has_two_reasons(const struct insn *in, const struct outcome *guest)
 {
-    bool is_wide_store = in->id == INSN_FBSTP || (in->id == INSN_FSTP && in->opsize == OPSIZE_128);
+    bool is_wide = in->id == INSN_FBLD || in->id == INSN_FBSTP ||
+                   ((in->id == INSN_FLD || in->id == INSN_FSTP) && in->opsize == OPSIZE_128);
 
-    return (is_wide_store && guest->vector != EXC_PF) || is_state_image(in->id) || in->id == INSN_CMPS || in->id == INSN_RET_FAR ||
-           in->id == INSN_IRET || in->id == INSN_POPA || in->id == INSN_CALL_FAR ||
+    return (is_wide && guest->vector != EXC_PF) || is_state_image(in->id) || in->id == INSN_CMPS ||
+           in->id == INSN_RET_FAR || in->id == INSN_IRET || in->id == INSN_POPA || in->id == INSN_CALL_FAR ||
            (in->id == INSN_CALL && guest->vector == EXC_GP);
 }
 
-/* RF is pushed set when a repeated string instruction is stepped through (SDM vol. 3, 17.3.1.1); an AMD pushes it clear. */
+/* RF is pushed set when a repeated string instruction is stepped through (SDM vol. 3, 17.3.1.1); an AMD pushes it
+ * clear. */
 static bool is_between_iterations(struct session *s, const struct run *r)
 {
     struct insn in;

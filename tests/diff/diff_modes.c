@@ -78,8 +78,8 @@ static uint64_t place_of(const struct gen_program *p, uint64_t rip)
 /* --- what need not be equal --- */
 
 /*
- * Where the two need not agree: in the code, and in the sequences' own stack; and where 32-bit addresses end and begin. An
- * operand that goes on at address 0 with a limit of 4 GiB faults or not, as an implementation likes (SDM vol. 3,
+ * Where the two need not agree: in the code, and in the sequences' own stack; and where 32-bit addresses end and begin.
+ * An operand that goes on at address 0 with a limit of 4 GiB faults or not, as an implementation likes (SDM vol. 3,
  * 5.3); here, as the other segments are flat or not.
  */
 static bool is_special(uint64_t linear)
@@ -283,7 +283,8 @@ static bool check(struct session *s, uint64_t seed, uint64_t index)
         return true;
     s->excused++;
     if (wrote ||
-        (s->bits == 32 && (is_single_step(&expected, &found) || is_null_segment(&found))) || is_special_program(s, &p32))
+        (s->bits == 32 && (is_single_step(&expected, &found) || is_null_segment(&found))) ||
+        is_special_program(s, &p32))
         return true;
     print_difference(s, seed, index, &seq_from, &seq_to, report);
     return false;

@@ -273,8 +273,10 @@ static void follow_pending(struct undef *u, const struct cpu *cpu)
     bool pending = (cpu->fpu.sw & FSW_ES) != 0;
 
     if (u->last_id == INSN_FLDENV || u->last_id == INSN_FRSTOR || u->last_id == INSN_FXRSTOR ||
-        u->last_id == INSN_XRSTOR)
+        u->last_id == INSN_XRSTOR) {
         u->pointers_loaded = true;
+        u->pointers_known = false;
+    }
     if (u->last_id != INSN_INVALID && pending && !u->pending)
         u->pointers_known = u->last_id != INSN_FLDCW && !u->pointers_loaded;
     u->pending = pending;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Encodings that nobody chose: prefixes in any number and order, any opcode of the four maps, any ModRM byte; and
- * instructions of the other sets with a byte changed, a bit flipped, or prefixes in front. So #UD, the rules of LOCK and the limit of
- * 15 bytes are compared where no table of the generator's thought of them.
+ * instructions of the other sets with a byte changed, a bit flipped, or prefixes in front. So #UD, the rules of LOCK
+ * and the limit of 15 bytes are compared where no table of the generator's thought of them.
  *
  * The decoder says where an encoding ends, so that the next one starts there; nothing else here asks it. What must not
- * reach a host, or is its own, diff_cpu.c cuts before it is executed.
+ * reach a host, or is its own, is cut before it is executed (diff_encoding.c).
  */
 #include "gen_internal.h"
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How exact the x87's transcendental instructions and the SSE approximations are: against results with 113 bits
- * (libquadmath), whose own error is some thousandths of what is measured here, and beside the host's. test_x87.c has stack, tags and what is special.
+ * (libquadmath), whose own error is some thousandths of what is measured here, and beside the host's. test_x87.c has
+ * stack, tags and what is special.
  *
- * Shown for each function and rounding: the largest error in units in the last place, and the largest distance from the
- * host. Checked: that error against the bound in docs/deviations.md; that directed rounding errs to its side alone; PE, UE
- * and OE by the exact result; C1 by whether the result was rounded away from zero. The reference of FSIN, FCOS and
- * FPTAN reduces by the same pi of 66 bits as processors do, exactly for operands below 2^40.
+ * Shown for each function and rounding: the largest error in units in the last place, and the largest distance from
+ * the host. Checked: that error against the bound in docs/deviations.md; that directed rounding errs to its side
+ * alone; PE, UE and OE by the exact result; C1 by whether the result was rounded away from zero. The reference of FSIN,
+ * FCOS and FPTAN reduces by the same pi of 66 bits as processors do, exactly for operands below 2^40.
  */
 #include <math.h>
 #include <quadmath.h>
