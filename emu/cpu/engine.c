@@ -535,6 +535,7 @@ static void take_init(struct cpu *cpu)
 {
     cpu->pending &= ~PENDING_INIT;
     cpu_init_signal(cpu);
+    cpu_count_entry(cpu, cpu->clock->icount); /* another moment: the state before it was one */
 }
 
 bool cpu_take_interrupt(struct cpu *cpu, struct intr_ack *seen)
@@ -546,6 +547,7 @@ bool cpu_take_interrupt(struct cpu *cpu, struct intr_ack *seen)
     if (cpu->pending & PENDING_SIPI) {
         cpu->pending &= ~PENDING_SIPI;
         cpu_startup_signal(cpu, (uint8_t)cpu->sipi_vector);
+        cpu_count_entry(cpu, cpu->clock->icount);
         return false;
     }
     if ((cpu->pending & PENDING_NMI) && !cpu->nmi_blocked) {

@@ -301,7 +301,7 @@ void cpu_state_changed(struct cpu *cpu);
 /* The same after a debugger changed registers: what the engine notes of the run so far stays. */
 void cpu_registers_changed(struct cpu *cpu);
 
-/* Deliveries of interrupts and exceptions since the last instruction retired: struct moment. */
+/* Deliveries of interrupts, exceptions, INIT and SIPI since the last instruction retired: struct moment. */
 static inline uint32_t cpu_entries(const struct cpu *cpu, uint64_t icount)
 {
     return cpu->entry_icount == icount ? cpu->entries : 0;
