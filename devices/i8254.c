@@ -608,6 +608,21 @@ static void channel0_edge(void *opaque)
 /* --- life cycle --- */
 
 /*
+ * A channel whose count is in CR, before the pulse that loads it. The first version left channel 2 so until its
+ * gate opened, and the digests of its recordings begin with that.
+ */
+static struct i8254_channel before_loading(const struct i8254_channel *c)
+{
+    struct i8254_channel early = *c;
+
+    early.start = 0;
+    early.start_tick = 0;
+    early.held = 0;
+    early.null_count = true;
+    return early;
+}
+
+/*
  * The data sheet leaves a counter undefined until it is programmed. A kernel that is loaded without
  * firmware expects what firmware leaves: channel 0 at 18.2 Hz in mode 3, channel 1 refreshing
  * memory, channel 2 set for the speaker and its gate shut.
@@ -627,6 +642,7 @@ void i8254_reset(void *obj)
         channel_set_control(&pit->ch[i], firmware[i].control, tick);
         channel_set_count(&pit->ch[i], firmware[i].count, tick);
     }
+    pit->ch[2] = before_loading(&pit->ch[2]);
     update(pit, tick);
 }
 
