@@ -73,6 +73,13 @@ static void put_code(uint8_t *rom)
     memcpy(rom + (HANDLER & 0xfff), handler, sizeof(handler));
 }
 
+/* RAM is clear after power-on and reset: without its vectors the guest would run through it. */
+static void put_vectors(void)
+{
+    for (uint64_t vector = 0; vector < 256; vector++)
+        ram_write(&m->ram, vector * 4, &(uint32_t){0xf0000000u | HANDLER}, 4);
+}
+
 static void make_machine(void)
 {
     static uint8_t rom[ROM_BYTES];
@@ -89,8 +96,7 @@ static void make_machine(void)
     put_code(rom);
     m = machine_create(&config, &pc_board, err, sizeof(err));
     require(m != NULL, err);
-    for (uint64_t vector = 0; vector < 256; vector++)
-        ram_write(&m->ram, vector * 4, &(uint32_t){0xf0000000u | HANDLER}, 4);
+    put_vectors();
     machine_set_source(m, &(struct input_source){.poll = no_input, .horizon = never, .wait = wait_some});
     back = rewind_create(m);
     snapshot = malloc(machine_snapshot_bytes(m));
@@ -182,8 +188,10 @@ static void run_guest(const uint8_t *act)
     cpu->rflags = act[0] & 1 ? cpu->rflags | RFLAGS_IF : cpu->rflags & ~(uint64_t)RFLAGS_IF;
     cpu->rip = act[0] & 2 ? SLEEP : SPIN;
     cpu_state_changed(cpu);
-    if (machine_run(m, m->clock.icount + 1 + ((uint64_t)act[1] << (act[2] & 3))) == STOP_RESET)
-        require(machine_reset(m, err, sizeof(err)) == 0, err);
+    if (machine_run(m, m->clock.icount + 1 + ((uint64_t)act[1] << (act[2] & 3))) != STOP_RESET)
+        return;
+    require(machine_reset(m, err, sizeof(err)) == 0, err);
+    put_vectors();
 }
 
 static void act_on(struct reader *r)

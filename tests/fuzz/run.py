@@ -30,7 +30,7 @@ LIMITS = {
     "gdbstub": (4096, 64),
     "trace": (4096, 64),
 }
-HANG_SECONDS = 5    # what thousands of inputs take
+HANG_SECONDS = 20   # under the sanitizers and beside other work; alone and without, a tenth and less
 MERGED_FILES = 290  # of a corpus in the tree
 MERGED_BYTES = 290 << 10
 
