@@ -182,9 +182,7 @@ static unsigned decode_run(const struct cpu *cpu, struct block *b, const uint8_t
             off += in.len; /* all bytes that were looked at: a store into any changes the answer */
             break;
         }
-        /* What an instruction does must not depend on where its block began. */
-        if (!lower_insn(cpu, &in, &b->ops[n], off) && n > 0)
-            break;
+        lower_insn(cpu, &in, &b->ops[n], off);
         b->ops[n].idx = (uint8_t)n;
         n++;
         off += in.len;

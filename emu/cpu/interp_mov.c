@@ -496,9 +496,9 @@ static op_fn *lower_extend(const struct insn *in, enum ea_kind kind, struct op *
 }
 _Static_assert(INSN_MOVSXD == INSN_MOVZX8 + 4, "extend_table follows the order of insn.def");
 
-static op_fn *lower_lea(const struct insn *in, struct op *op)
+static op_fn *lower_lea(const struct insn *in, enum ea_kind kind, struct op *op)
 {
-    if (in->addrsize == OPSIZE_64 && in->opsize == OPSIZE_64)
+    if (in->addrsize == OPSIZE_64 && in->opsize == OPSIZE_64 && kind != EA_ANY)
         return op->index == REG_NONE ? lea64_bd : lea64_bisd;
     if (in->addrsize != OPSIZE_16 && in->opsize == OPSIZE_32)
         return lea32_bisd;
@@ -523,7 +523,7 @@ op_fn *lower_mov(const struct insn *in, enum ea_kind kind, struct op *op)
     case INSN_MOVNTI: return mov_table[in->opsize][MOV_M_R + kind];
     case INSN_MOVZX8: case INSN_MOVZX16: case INSN_MOVSX8: case INSN_MOVSX16: case INSN_MOVSXD:
         return lower_extend(in, kind, op);
-    case INSN_LEA: return lower_lea(in, op);
+    case INSN_LEA: return lower_lea(in, kind, op);
     case INSN_XCHG: case INSN_XADD: case INSN_CMPXCHG:
         return exchange_table[in->id - INSN_XCHG][in->opsize][op->mem];
     case INSN_CMPXCHG8B: return cmpxchg8b;

@@ -26,15 +26,19 @@ static void byte_registers(const struct insn *in, struct op *op)
         op->rm = reg8_offset(op->rm);
 }
 
-/* RIP-relative displacements become relative to the block's start. False: out of 32 bits. */
-static bool rebase_disp(const struct insn *in, struct op *op)
+/* A RIP-relative displacement becomes relative to the block's start. One that leaves 32 bits by that counts as
+ * unsigned: the scale, which this form does not have, tells ea_offset(). */
+static enum ea_kind rebase_disp(const struct insn *in, struct op *op, enum ea_kind kind)
 {
     int64_t disp = (int64_t)in->disp + op->off + op->len;
 
     if (in->base != REG_RIP)
-        return true;
+        return kind;
     op->disp = (int32_t)disp;
-    return disp == op->disp;
+    if (disp == op->disp)
+        return kind;
+    op->scale = 1;
+    return EA_ANY;
 }
 
 static void fill_op(const struct insn *in, struct op *op, unsigned off)
@@ -89,20 +93,13 @@ static op_fn *choose(const struct cpu *cpu, const struct insn *in, enum ea_kind 
     return simd_lower(in, kind, op); /* XGETBV, XSETBV */
 }
 
-bool lower_insn(const struct cpu *cpu, const struct insn *in, struct op *op, unsigned off)
+void lower_insn(const struct cpu *cpu, const struct insn *in, struct op *op, unsigned off)
 {
     enum ea_kind kind = in->flags & INSN_MEM ? ea_kind_of(cpu, in) : EA_BD;
-    bool fits;
 
     fill_op(in, op, off);
     byte_registers(in, op);
-    fits = rebase_disp(in, op);
-    op->fn = choose(cpu, in, kind, op);
+    op->fn = choose(cpu, in, rebase_disp(in, op, kind), op);
     if (op->fn == NULL)
         op->fn = op_unimplemented;
-    /* At a block's start that leaves the last 15 bytes of the 2 GiB that a displacement spans, where
-     * no linker puts anything: refused by name rather than executed wrongly. */
-    if (!fits)
-        op->fn = op_unimplemented;
-    return fits;
 }

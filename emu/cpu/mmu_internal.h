@@ -94,9 +94,8 @@ bool blocks_store_needs_solo(struct cpu *cpu, uint64_t page, uint64_t gpa, size_
 /* A block of `n` ops of `from`, starting with `first`, ended; valid until the next call. */
 struct block *blocks_part(struct cpu *cpu, const struct block *from, unsigned first, unsigned n);
 
-/* Chooses handler and operands for one decoded instruction. False: its RIP-relative operand is out of
- * reach from the block's start, `off` bytes before it; a block that starts with it has the best reach. */
-bool lower_insn(const struct cpu *cpu, const struct insn *in, struct op *op, unsigned off);
+/* Chooses handler and operands for one decoded instruction, `off` bytes behind its block's start. */
+void lower_insn(const struct cpu *cpu, const struct insn *in, struct op *op, unsigned off);
 extern op_fn op_end, op_undefined, op_checked;
 
 /* --- engine and exceptions --- */

@@ -246,6 +246,8 @@ uint64_t ea_offset(const struct cpu *cpu, const struct op *op)
 {
     uint64_t base = cpu->regs[op->base], ea;
 
+    if (op->base == REG_RIP && op->scale != 0) /* lower.c, rebase_disp() */
+        base += 1ULL << 32;
     ea = base + (cpu->regs[op->index] << op->scale) + (uint64_t)(int64_t)op->disp;
     switch (op->addrsize) {
     case OPSIZE_16: return (uint16_t)ea;

@@ -25,7 +25,7 @@ static bool is_hosts_own(const struct insn *in)
     for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
         if (in->id == own[i])
             return true;
-    return in->seg == SEG_FS || (in->base == REG_RIP && in->disp > INT32_MAX - 16); /* docs/deviations.md */
+    return in->seg == SEG_FS;
 }
 
 static bool has_prefix(const ZydisDecodedInstruction *in, uint8_t prefix)
@@ -57,14 +57,17 @@ struct encoding_front encoding_front(const uint8_t *bytes, unsigned n, bool is64
     return f;
 }
 
-/* LOCK MOV CR0, which for AMD is CR8; the instructions on descriptors with LOCK; near branches with 66h in 64-bit code,
- * which are shorter for AMD; the prefixes of VEX and EVEX, and 8Fh as AMD's XOP. */
+/* LOCK MOV CR0, which for AMD is CR8; the instructions on descriptors with LOCK; 0F 01h with registers, as VMCALL; near
+ * branches with 66h in 64-bit code, which are shorter for AMD; the prefixes of VEX and EVEX, and 8Fh as AMD's XOP. */
 static bool is_makers_encoding(const uint8_t *bytes, unsigned n, bool is64)
 {
     struct encoding_front f = encoding_front(bytes, n, is64);
     unsigned first = f.n < n ? bytes[f.n] : 0, second = f.n + 1 < n ? bytes[f.n + 1] : 0;
+    unsigned third = f.n + 2 < n ? bytes[f.n + 2] : 0;
 
     if ((first == 0xc4 || first == 0xc5 || first == 0x62) && (is64 || second >= 0xc0))
+        return true;
+    if (first == 0x0f && second == 0x01 && third >= 0xc0)
         return true;
     if (first == 0x0f)
         return (f.lock && (second & 0xfc) == 0x20) || (f.lock && second <= 1) ||

@@ -193,6 +193,11 @@ bool gen_memory_at_edge(struct gen *g, struct enc *e, unsigned size)
         return false;
     e->is_mem = true;
     e->has_modrm = true;
+    if (g->is64 && chance(g, 20)) { /* the end of what a RIP-relative displacement reaches */
+        e->rip = true;
+        e->rip_va = CODE_VA + g->p->start + INT32_MAX + rnd(g, 256);
+        return true;
+    }
     e->base = (uint8_t)pick_in(g, g->edges);
     e->index = REG_NONE;
     e->disp = (int32_t)rnd(g, 4) - (int32_t)rnd(g, size + 4);
