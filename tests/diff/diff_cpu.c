@@ -222,6 +222,11 @@ static bool is_long_undefined(struct session *s, const struct run *r, const stru
            encoding_front(bytes, n, ud->cs == USER_CS64).n >= 4;
 }
 
+static uint64_t reg_of(const struct outcome *o, unsigned reg)
+{
+    return reg < REG_NONE ? o->regs[reg] : 0;
+}
+
 /* AMD wants an operand of FS or GS canonical before the segment's base is added; for Intel the sum
  * counts (SDM vol. 1, 3.3.7.1). */
 static bool is_offset_not_canonical(const struct insn *in, const struct outcome *host,
@@ -229,7 +234,9 @@ static bool is_offset_not_canonical(const struct insn *in, const struct outcome 
 {
     int64_t offset = (int64_t)(guest->cr2 - GS_BASE);
 
-    return in->seg >= SEG_FS && host->vector == EXC_GP && guest->vector == EXC_PF &&
+    if (guest->vector == EXC_AC && (in->flags & INSN_MEM)) /* which says no address */
+        offset = (int64_t)(reg_of(guest, in->base) + (reg_of(guest, in->index) << in->scale)) + in->disp;
+    return in->seg >= SEG_FS && host->vector == EXC_GP && (guest->vector == EXC_PF || guest->vector == EXC_AC) &&
            offset >> 47 != 0 && offset >> 47 != -1;
 }
 
