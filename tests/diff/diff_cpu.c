@@ -259,8 +259,7 @@ static bool is_state_image(unsigned id)
  * operands: the AMD that this was written on reads ES:rDI first, but with REPE and bytes DS:rSI.
  * RETF, IRET: the order in which the words are read, and against the checks of the selector. POPA:
  * that AMD has loaded the registers of the words before the one that cannot be read. Operands of 80 bits that go beyond
- * the end of the address space: an AMD stores, or loads by CS, and faults, by 64 and 16 bits. Far CALL from 64-bit code
- * to a 32-bit segment: that AMD pushes with the stack's width of there.
+ * the end of the address space: an AMD stores, or loads by CS, and faults, by 64 and 16 bits.
  */
 static bool has_two_reasons(const struct insn *in, const struct outcome *guest)
 {
@@ -268,7 +267,7 @@ static bool has_two_reasons(const struct insn *in, const struct outcome *guest)
                    ((in->id == INSN_FLD || in->id == INSN_FSTP) && in->opsize == OPSIZE_128);
 
     return (is_wide && guest->vector != EXC_PF) || is_state_image(in->id) || in->id == INSN_CMPS ||
-           in->id == INSN_RET_FAR || in->id == INSN_IRET || in->id == INSN_POPA || in->id == INSN_CALL_FAR ||
+           in->id == INSN_RET_FAR || in->id == INSN_IRET || in->id == INSN_POPA ||
            (in->id == INSN_CALL && guest->vector == EXC_GP);
 }
 
