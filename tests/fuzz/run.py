@@ -41,8 +41,9 @@ COVERAGE_OPTIONS = ["-Dc_args=-fprofile-instr-generate -fcoverage-mapping", "-Dc
 
 def build(folder, options, programs):
     if not (folder / "build.ninja").exists():
-        subprocess.run(["env", "CC=clang", "meson", "setup", folder, ROOT, *options], check=True,
-                       stdout=subprocess.DEVNULL)
+        # meson runs what it compiles, and instrumented programs would leave profiles where they are run
+        subprocess.run(["env", "CC=clang", "LLVM_PROFILE_FILE=/dev/null", "meson", "setup", folder, ROOT, *options],
+                       check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "--quiet", "-C", folder, *(f"tests/fuzz/{p}" for p in programs)], check=True,
                    stdout=subprocess.DEVNULL)
 
