@@ -223,7 +223,7 @@ static bool result_is_undefined(const struct undef *u, const struct insn *in, co
     case INSN_XSAVEC:
     case INSN_XRSTOR: return is_other_area(u, in, cpu);
     case INSN_CALL_FAR: /* between 32-bit and 64-bit code an AMD pushes with the stack's width of there, and hung */
-        return (uint32_t)cpu->regs[REG_RSP] < 16;
+        return cpu->regs[REG_RSP] - 16 > UINT32_MAX - 16;
     case INSN_INT1: return true; /* hypervisors change it */
     case INSN_XGETBV: /* XCR0 has the host's components */
         return (uint32_t)cpu->regs[REG_RCX] < 2;
