@@ -47,7 +47,7 @@ class Boot(Case):
         self.assertStatus(gdb, 0)
         text = gdb.stdout.decode() + gdb.stderr.decode()
         self.assertRegex(text, r"acpi_\w+ \+ \d+ in section .text") # powers off
-        self.assertRegex(text, r"is at address 0x[0-9a-f]{8} <panic> but contains no code")
+        self.assertRegex(text, r"for address 0x[0-9a-f]{8} <panic>")
         self.assertIn("PE MP ET NE WP AM PG", text)
 
     def test_686_pae(self):
