@@ -23,8 +23,11 @@ TICKS = 0.02 # seconds: processor time comes in ticks of the host's clock; of le
 def cpu_seconds(pid):
     total = 0
     for task in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/schedstat" % (pid, task)) as f:
-            total += int(f.read().split()[0])
+        try:
+            with open("/proc/%d/task/%s/schedstat" % (pid, task)) as f:
+                total += int(f.read().split()[0])
+        except FileNotFoundError: # a thread that has ended since
+            pass
     return total / 1e9
 
 
