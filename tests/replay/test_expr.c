@@ -175,8 +175,10 @@ static const uint64_t small[] = {0, 1, 2, 5, 100, 1000};
 static const uint64_t fives[] = {5, 7, 9}, ones[] = {1, 2, 3};
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wparentheses"
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wbool-compare"
+#endif
+#pragma GCC diagnostic ignored "-Wparentheses"
 #pragma GCC diagnostic ignored "-Wbool-operation"
 #pragma GCC diagnostic ignored "-Wint-in-bool-context"
 #pragma GCC diagnostic ignored "-Wsign-compare"
