@@ -59,11 +59,7 @@ TIMER  equ 0x68                             ; of IRQ 0
 
 start:
     ENTER_FLAT
-    mov dword [TSS + 4], STACK - 0x8000
-    mov dword [TSS + 8], DATA
-    mov word [TSS + 102], 0x68
-    mov ax, TSSSEL
-    ltr ax
+    LOAD_TSS STACK - 0x8000
     mov eax, cr0
     and eax, ~0x2c                          ; NE, TS, EM
     or eax, 2                               ; MP

@@ -31,11 +31,7 @@ ABSENT equ 0x58
 
 start:
     ENTER_FLAT
-    mov dword [TSS + 4], STACK - 0x8000
-    mov dword [TSS + 8], DATA
-    mov word [TSS + 102], 0x68
-    mov ax, TSSSEL
-    ltr ax
+    LOAD_TSS STACK - 0x8000
 
     call segments
     call rings

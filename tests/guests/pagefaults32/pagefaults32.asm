@@ -30,11 +30,7 @@ start:
     xor eax, eax
     mov ecx, 0x7000 / 4
     rep stosd
-    mov dword [TSS + 4], STACK - 0x8000
-    mov dword [TSS + 8], DATA
-    mov word [TSS + 102], 0x68
-    mov ax, TSSSEL
-    ltr ax
+    LOAD_TSS STACK - 0x8000
     mov word [TARGET], 0x80cd
     mov esi, accesses
     mov edi, USER_PAGE

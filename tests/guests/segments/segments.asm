@@ -158,11 +158,7 @@ UCODE_OF_16 equ UCODE16
 
 start:
     ENTER_FLAT
-    mov dword [TSS + 4], STACK - 0x8000
-    mov dword [TSS + 8], DATA
-    mov word [TSS + 102], 0x68
-    mov ax, TSSSEL
-    ltr ax
+    LOAD_TSS STACK - 0x8000
     mov dword [LDT + 8], 0x0000ffff
     mov dword [LDT + 12], 0x00cff300
     call body_32

@@ -29,11 +29,7 @@ SMALL  equ 0x40                             ; data, DPL 3
 
 start:
     ENTER_FLAT
-    mov dword [TSS + 4], STACK - 0x8000
-    mov dword [TSS + 8], DATA
-    mov word [TSS + 102], 0x68
-    mov ax, TSSSEL
-    ltr ax
+    LOAD_TSS STACK - 0x8000
     call map
     call body_32
     call CODE16:body_16 - header
