@@ -128,21 +128,23 @@ void session_look(struct session *s)
     guest_symbols_look(s->symbols, s->m, warn, s);
 }
 
-/* A new client has not read the description yet: it gets that of the guest as it is now. */
+/* A new client has not read the description yet: it gets that of the guest as it is now. Without memory for it, the
+ * one of before stays, and with it the registers. */
 static void choose_registers(struct session *s)
 {
-    bool i386 = guest_symbols_are_i386(s->symbols);
     struct gdbstub_target target = {0};
+    struct register_view view;
     char *description;
 
-    if (i386 == s->view.i386)
+    if (guest_symbols_are_i386(s->symbols) == s->view.i386)
         return;
-    register_view_init(&s->view, i386);
-    description = session_describe_target(&s->view);
-    if (description != NULL) {
-        free(s->description);
-        s->description = description;
-    }
+    register_view_init(&view, !s->view.i386);
+    description = session_describe_target(&view);
+    if (description == NULL)
+        return;
+    free(s->description);
+    s->description = description;
+    s->view = view;
     register_view_fill(&s->view, &target);
     gdbstub_set_registers(s->stub, &target);
 }
